@@ -16,6 +16,9 @@ IGNORABLE = [
 ]
 # Vowels and finals of Hangul syllables written in parts: drawn into the cell of the initial.
 JAMO_TAIL = [(0x1160, 0x11FF), (0xD7B0, 0xD7FB)]
+# Circled numbers and hexagrams: ambiguous or narrow by the property, but drawn, and counted by
+# C libraries, as wide.
+WIDE_IN_PRACTICE = [(0x3248, 0x324F), (0x4DC0, 0x4DFF)]
 BLANKS_KEPT = (0x0020, 0x3000)
 BLANK_SYMBOLS = (0x2800,)  # the braille pattern without dots
 
@@ -33,10 +36,10 @@ def group(cp):
         return 'HIDDEN'
     if category in ('Mn', 'Me') or within(cp, JAMO_TAIL):
         return 'MARK'
+    if unicodedata.east_asian_width(char) in ('W', 'F') or within(cp, WIDE_IN_PRACTICE):
+        return 'WIDE'
     if category == 'Mc':
         return 'SPACING_MARK'
-    if unicodedata.east_asian_width(char) in ('W', 'F'):
-        return 'WIDE'
     return 'NARROW'
 
 
