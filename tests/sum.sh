@@ -25,7 +25,8 @@ while IFS= read -r trs; do
 		# A suite that broke off, or ended badly after its checks, failed once at least.
 		[ "$bad" -gt 0 ] || bad=1
 		[ "$checks" -ge "$bad" ] || checks=$((checks + bad))
-		echo "failed: $name ($log)" >&2
+		echo "failed: $name ($log), which ends:" >&2
+		tail -n 40 "$log" >&2
 		;;
 	esac
 	passed=$((passed + checks - bad)) failed=$((failed + bad))
