@@ -1,0 +1,45 @@
+/* What the command line of tuttid says, with defaults filled in and checked. */
+#ifndef TUTTI_SETTINGS_H
+#define TUTTI_SETTINGS_H
+
+#include "address.h"
+#include "log.h"
+#include "options.h"
+
+enum { SETTINGS_NAME_MAX = 32, SETTINGS_ADDRESSES_MAX = 64, SETTINGS_PORT = 7075 };
+
+struct settings_address {
+	char *text; /* as it was written */
+	struct address at;
+};
+
+struct settings {
+	char *directory; /* the root, as it was written */
+	char *name;      /* 1 to SETTINGS_NAME_MAX bytes of UTF-8, all visible, no '/' */
+	char *state;     /* folder; not created */
+	char *socket;    /* path; its folder not created */
+	struct settings_address *listen; /* at least one; port 0: any */
+	size_t n_listen;
+	struct settings_address *peers;
+	size_t n_peers;
+	enum log_level log_level;
+	bool plain; /* asked for; connections are plain anyway */
+};
+
+enum settings_result {
+	SETTINGS_RUN,   /* all is filled in */
+	SETTINGS_SHOWN, /* --help or --version: the text is in `out`: print it and exit with 0 */
+	SETTINGS_WRONG, /* a line that says what is wrong is in `out`: print it and exit with 2 */
+};
+
+/* `out` is appended to, lines with their newline. Release the settings in every case. */
+enum settings_result settings_parse(struct settings *s, int argc, char **argv, struct buf *out);
+void settings_release(struct settings *s);
+
+/* The table, for tests. */
+const struct option_set *settings_options(void);
+
+/* "" if it can be the name of a server, else what is wrong with it. */
+const char *settings_name_problem(struct bytes name);
+
+#endif

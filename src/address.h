@@ -1,0 +1,28 @@
+/* Network addresses as people write them: "127.0.0.1:7075", "[::1]:7075", "localhost:7075".
+ * Nothing is looked up, so nothing blocks: a host is an IP address or `localhost`. */
+#ifndef TUTTI_ADDRESS_H
+#define TUTTI_ADDRESS_H
+
+#include "base.h"
+
+#include <sys/socket.h>
+
+struct address {
+	struct sockaddr_storage sa;
+	socklen_t sa_len;
+};
+
+enum address_use { ADDRESS_LISTEN, ADDRESS_CONNECT }; /* port 0 only for listening */
+
+/* Reads HOST:PORT. True, or false with the reason in words appended to `problem` (the text given
+ * is in it, made safe to show). Only loopback addresses are let through: 127.0.0.0/8, ::1 and
+ * `localhost` (which is 127.0.0.1), until connections between servers are encrypted. */
+bool address_parse(const char *text, enum address_use use, struct address *out,
+		   struct buf *problem);
+
+/* "127.0.0.1:7075", "[::1]:7075"; "?" for other families. Of any sockaddr, e.g. of accept(). */
+void address_format(struct buf *out, const struct sockaddr *sa);
+
+bool address_eq(const struct address *a, const struct address *b);
+
+#endif
