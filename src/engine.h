@@ -1,0 +1,276 @@
+/*
+ * The heart: one replica as a state machine without I/O. Events go in (something was listed, looked
+ * at, applied, stored; a peer said this; the time is now), actions come out of engine_next() in
+ * order. It never opens, sends, waits or asks the time, so the same code runs in tuttid and in a
+ * simulator.
+ *
+ * Contract
+ * - One thread. Inputs are borrowed for the call, unless said otherwise. What an action points to is
+ *   valid until the next engine_next() or event.
+ * - After every event call engine_next() until it returns false, and carry the actions out in that
+ *   order. Every action with a `job` is answered once, in any order, by the matching event.
+ * - Before each event tell the time with engine_time(). engine_deadline() says when engine_tick() is
+ *   due at the latest.
+ * - An entry is announced only after the ACT_STORE that holds it was answered.
+ */
+#ifndef TUTTI_ENGINE_H
+#define TUTTI_ENGINE_H
+
+#include "table.h"
+#include "tree.h"
+#include "world.h"
+
+struct engine;
+
+struct engine_config {
+	struct replica_id id;     /* this replica's */
+	const char *name;         /* shown to people; copied */
+	uint64_t counter;         /* the highest ever used: the next change gets counter + 1 */
+	uint64_t hash_seed;       /* random, against hostile names */
+};
+
+struct engine *engine_new(const struct engine_config *config);
+void engine_free(struct engine *e);
+
+/* wall: ns since 1970, for ranks and events. mono: ms, only grows. */
+void engine_time(struct engine *e, int64_t wall_ns, uint64_t mono_ms);
+uint64_t engine_deadline(const struct engine *e); /* mono ms; UINT64_MAX: nothing is due */
+void engine_tick(struct engine *e);
+
+/* ---- loading what was stored; before engine_start() ---- */
+
+/* A replica that was known: its number in the records, its id and name, how far its index was merged
+ * (directly) and known (relayed). Number 0 is this replica. 0 or -EPROTO. */
+int engine_load_replica(struct engine *e, rep_t num, const struct replica_id *id, const char *name,
+                        uint64_t merged, uint64_t known);
+/* One stored record as engine_record() made it. 0 or -EPROTO (a damaged database: start anew). */
+int engine_load(struct engine *e, struct bytes path, struct bytes record);
+/* All is loaded: begins the first walk. `index_new`: the database was made just now. */
+void engine_start(struct engine *e, bool index_new);
+
+/* ---- actions ---- */
+
+enum action_type {
+	ACT_LIST,    /* list folder `path`, watch it -> engine_listed */
+	ACT_LOOK,    /* looks[n] -> engine_looked */
+	ACT_FETCH,   /* fetch content (path, hash, size) from `peer` into a temporary file -> engine_fetched */
+	ACT_CANCEL,  /* the fetch `job` is not wanted any more; it is still answered */
+	ACT_APPLY,   /* ops[n] -> engine_applied */
+	ACT_DROP_TMP,/* the finished temporary file `tmp` is not needed */
+	ACT_STORE,   /* make nodes[n] (engine_record), replicas (engine_replica) and engine_counter()
+	                durable in one transaction -> engine_stored */
+	ACT_INDEX,   /* send own entries nodes[n] (engine_entry), `to`, `more` to `peer` -> engine_index_sent */
+	ACT_HAVE,    /* send what replica `rep` holds of nodes[n] (engine_held), `to` to `peer` -> engine_index_sent */
+	ACT_SYNC,    /* send the sync message to `peer`: for each replica engine_replica() */
+	ACT_ACK,     /* send ack `to` to `peer` */
+	ACT_REPORT,  /* send the report of replica `rep` (engine_report) to `peer` */
+	ACT_DROP,    /* end the connection with `peer`; `text` says why; answered by engine_peer_down */
+	ACT_EVENT,   /* tell the clients: event, path, rep, text */
+	ACT_WALKED,  /* the walk with number `job` (engine_walk) is done: looked, changed, text = error or NULL */
+};
+
+/* What people are told. */
+#define ENGINE_EVENTS(X)                                                                           \
+	X(CREATED, "created")   /* by somebody here */                                             \
+	X(CHANGED, "changed")                                                                      \
+	X(DELETED, "deleted")                                                                      \
+	X(MOVED, "moved")       /* text: where from */                                             \
+	X(RECEIVED, "received") /* a peer's change is on this disk; rep made it */                 \
+	X(REMOVED, "removed")   /* a peer's deletion was carried out here */                       \
+	X(CONFLICT, "conflict") /* text: the copy's name */                                        \
+	X(FAILED, "failed")     /* text: why */                                                    \
+	X(SCANNED, "scan")      /* text: what the walk found */                                    \
+	X(NOTE, "note")
+
+enum engine_event {
+#define X(id, text) EVENT_##id,
+	ENGINE_EVENTS(X)
+#undef X
+	ENGINE_EVENTS_N
+};
+const char *engine_event_text(enum engine_event ev);
+
+struct index_node {
+	node_t node;
+	uint64_t seq;    /* as it is announced; skip the node if engine_entry says otherwise */
+	bool with_data;  /* small, and the peer surely lacks it: send the content along */
+};
+
+struct action {
+	enum action_type type;
+	uint64_t job;
+	unsigned peer;
+	rep_t rep;
+	struct bytes path;
+	struct bytes from;           /* ACT_LIST: unused; ACT_EVENT MOVED: the old path */
+	struct look *looks;          /* the world copies what it needs */
+	struct op *ops;
+	const node_t *nodes;
+	const struct index_node *index;
+	size_t n;
+	uint64_t to;
+	bool more;
+	const uint8_t *hash;
+	uint64_t size;
+	uint64_t tmp;
+	enum engine_event event;
+	const char *text;
+	uint64_t looked, changed;
+};
+
+bool engine_next(struct engine *e, struct action *out);
+
+/* ---- answers and what the disk says ---- */
+
+/* error: a negative errno (nothing below is then taken as deleted; -ENOENT and -ENOTDIR mean that the
+ * folder itself has gone), or 0 and all names of the folder. `unwatched`: no watch could be set. */
+void engine_listed(struct engine *e, uint64_t job, int error, const struct listed *items, size_t n,
+                   bool unwatched);
+/* The same n looks in the same order, with results. Takes ownership of each found.target. */
+void engine_looked(struct engine *e, uint64_t job, struct look *looks, size_t n);
+/* The same n ops in the same order, with results. */
+void engine_applied(struct engine *e, uint64_t job, const struct op *ops, size_t n);
+/* 0 and the number of the temporary file; else an error: the peer has gone, -ENODATA: it does not
+ * have that, -EBADMSG: wrong content, or of the disk. */
+void engine_fetched(struct engine *e, uint64_t job, int error, uint64_t tmp);
+void engine_stored(struct engine *e, uint64_t job);
+void engine_store_failed(struct engine *e, uint64_t job, const char *why); /* tries again later */
+
+/* The watch: `name` in folder `dir` (both known to the tree by number or name). */
+enum hint { HINT_CHANGED, HINT_CREATED, HINT_WRITING, HINT_GONE, HINT_LIST };
+void engine_hint(struct engine *e, node_t dir, struct bytes name, enum hint what);
+/* from_dir/from became to_dir/to: contents whose stamps agree are not read again. */
+void engine_moved(struct engine *e, node_t from_dir, struct bytes from, node_t to_dir, struct bytes to);
+/* Walks `path` ("" = all) and compares every object; ACT_WALKED carries the number that it returns. */
+uint64_t engine_walk(struct engine *e, struct bytes path);
+/* The root is gone (text says how), or is back (NULL): no list or look is believed meanwhile. */
+void engine_halt(struct engine *e, const char *why);
+
+/* ---- peers; `peer` is the caller's number for a connection, small, unique while it is up ---- */
+
+/* -EEXIST: that replica is connected already; -EPERM: it is this replica itself; -EMFILE: too many. */
+int engine_peer_up(struct engine *e, unsigned peer, const struct replica_id *id, const char *name,
+                   const char *address, uint64_t seq);
+void engine_peer_down(struct engine *e, unsigned peer);
+
+struct seen {
+	struct replica_id id;
+	uint64_t merged, known;
+};
+void engine_peer_sync(struct engine *e, unsigned peer, const struct seen *seen, size_t n);
+
+struct index_entry {
+	struct bytes path;
+	uint64_t seq;
+	struct state state; /* with interned reps (engine_intern); the engine takes it over */
+	struct bytes data;  /* content of the winner, if it came along */
+};
+/* Non-zero: the peer broke the protocol (text in *why); end the connection. States are taken over
+ * (and left empty) in any case. */
+int engine_peer_index(struct engine *e, unsigned peer, uint64_t to, bool more, struct index_entry *entries,
+                      size_t n, const char **why);
+
+struct held_entry {
+	struct bytes path;
+	uint64_t seq;
+	uint64_t stamp;   /* state_stamp() of what it holds */
+	uint32_t content; /* first four bytes (big endian) of the winner's hash; 0: none */
+	uint8_t kind;
+};
+int engine_peer_have(struct engine *e, unsigned peer, rep_t rep, uint64_t to,
+                     const struct held_entry *entries, size_t n, const char **why);
+void engine_peer_ack(struct engine *e, unsigned peer, uint64_t to);
+
+struct problem {
+	struct bytes path;
+	struct bytes reason;
+};
+/* A replica's word about itself. */
+struct report {
+	struct replica_id id;
+	uint64_t n;             /* version; a newer one replaces an older one */
+	struct bytes name, address;
+	uint64_t pending, pending_bytes, files, bytes, n_problems;
+	const struct problem *problems;
+	size_t n_listed;        /* of problems[] */
+	const struct replica_id *links; /* who is connected to it */
+	size_t n_links;
+};
+int engine_peer_report(struct engine *e, unsigned peer, const struct report *r, const char **why);
+void engine_index_sent(struct engine *e, unsigned peer); /* the last ACT_INDEX/ACT_HAVE left the queue */
+
+/* The number of a replica id, made if it is new; -EMFILE when there are REPLICAS_MAX. */
+int engine_intern(struct engine *e, const struct replica_id *id);
+/* So much came in that peers should not be read for a while. */
+bool engine_congested(const struct engine *e);
+
+/* ---- what can be asked ---- */
+
+const struct tree *engine_tree(const struct engine *e);
+struct rows *engine_rows(struct engine *e);
+uint64_t engine_counter(const struct engine *e);
+const struct replica_id *engine_ids(const struct engine *e); /* indexed by rep_t */
+size_t engine_replicas(const struct engine *e);              /* interned ids, 0 .. n-1 */
+
+struct replica_info {
+	const struct replica_id *id;
+	const char *name;         /* "" if it was never heard of by name */
+	const char *address;
+	uint64_t merged, known;   /* how far its index was merged directly, and is known at all */
+	uint64_t seq;             /* its highest sequence number that we heard of */
+	uint64_t acked;           /* our index up to here is durable there (direct peers) */
+	uint64_t differ;          /* paths whose state there is not ours */
+	uint64_t pending, pending_bytes, files, bytes, n_problems;
+	int peer;                 /* connection number, or -1 */
+	rep_t via;                /* reached through this replica, if not directly; 0: not */
+	bool member;              /* has (or had) a tree of its own: a column of the table */
+	bool reachable;
+};
+struct replica_info engine_replica(const struct engine *e, rep_t rep);
+
+/* The columns of the table: numbers of the members, this replica first, then by name. Returns n. */
+size_t engine_members(const struct engine *e, rep_t *out, size_t cap);
+
+/* The record for the database, appended to *out. */
+void engine_record(const struct engine *e, node_t n, struct buf *out);
+/* What is announced of a node: its state, sequence number, and for its content the disk's stamp.
+ * NULL if it has none. Valid until the next event. */
+struct entry_view {
+	const struct state *state;
+	uint64_t seq;
+	const struct head *shown; /* the head on the disk, NULL if none or a folder by its children */
+	uint64_t stamp;
+	uint8_t disk_kind;
+};
+bool engine_entry(const struct engine *e, node_t n, struct entry_view *out);
+bool engine_held(const struct engine *e, rep_t rep, node_t n, struct held_entry *out); /* path not set */
+/* A path whose content on this disk has that hash and may be served: its node, or NODE_NONE. */
+node_t engine_find_content(const struct engine *e, const uint8_t hash[HASH_SIZE]);
+struct report engine_report(struct engine *e, rep_t rep); /* valid until the next event */
+
+/* For clients: one character a member (in the order of engine_members), and the exception in words. */
+void engine_cells(const struct engine *e, node_t n, struct buf *out);
+void engine_note(const struct engine *e, node_t n, struct buf *out);
+/* All heads at a path, as they will be (merged) rather than as they are. NULL if none. */
+const struct state *engine_target(const struct engine *e, node_t n);
+/* Reasons: calls back for each problem of each replica, until it returns false. */
+void engine_problems(const struct engine *e, bool (*cb)(void *ctx, rep_t rep, struct bytes path, struct bytes reason),
+                     void *ctx);
+
+struct engine_status {
+	uint64_t files, bytes, rows, conflicts, problems;
+	uint64_t pending, pending_bytes; /* wanted here */
+	uint64_t looking;                /* lists and looks queued or running */
+	uint64_t unstored;
+	uint64_t unwatched;              /* folders that are walked because no watch could be set */
+	bool scanning;                   /* a walk runs */
+	bool settled;                    /* nothing is queued, running or unsaid here */
+	bool agree;                      /* settled, and every connected or reachable replica holds the same */
+	bool in_sync;                    /* agree, nothing is blocked, and every member is reachable */
+	const char *halted;              /* why the root is not believed, or NULL */
+};
+struct engine_status engine_status(const struct engine *e);
+
+size_t engine_memory(const struct engine *e); /* bytes, roughly */
+
+#endif
