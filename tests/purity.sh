@@ -27,6 +27,8 @@ __(mem(cpy|move|set|pcpy)|str(n?cpy|n?cat)|stpcpy|v?(snprintf|asprintf))_chk
 _GLOBAL_OFFSET_TABLE_|__tls_get_addr
 __(asan|ubsan|sanitizer|gcov|llvm|udivti|umodti|divti|modti|multi|popcount)[a-z0-9_]*
 '
+# Allowed by the pattern above, but these write to a file.
+refused='msgpack_(object_print|fbuffer)[a-z_]*'
 # base.c alone may say on stderr that memory ran out, before it aborts.
 allowed_in_base='stderr|fputs|fwrite|__fprintf_chk|fprintf'
 
@@ -44,7 +46,9 @@ impure() {
 		[ -n "$object" ] || continue
 		symbol=${symbol%%@*}
 		if grep -qxF -- "$symbol" <<<"$own"; then continue; fi
-		if grep -qxE -- "$pure" <<<"$symbol"; then continue; fi
+		if grep -qxE -- "$pure" <<<"$symbol" && ! grep -qxE -- "$refused" <<<"$symbol"; then
+			continue
+		fi
 		if [ "$object" = base.o ] && grep -qxE -- "$allowed_in_base" <<<"$symbol"; then continue; fi
 		echo "$object imports $symbol ($type)"
 	done <<<"$import"
@@ -63,7 +67,7 @@ try() { # NAME CODE
 	impure "$work/$1.a"
 }
 for forbidden in time open write recv poll clock_gettime pthread_create getenv malloc_usable_size \
-	usleep rand printf fputs system random ev_run setlocale; do
+	usleep rand printf fputs system random ev_run setlocale msgpack_object_print; do
 	found=$(try "$forbidden" "int planted(void); int planted(void)
 		{ extern int $forbidden(); return $forbidden(); }" 2>/dev/null)
 	if [ "$found" != "$forbidden.o imports $forbidden (U)" ]; then
