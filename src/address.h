@@ -23,6 +23,7 @@ bool address_parse(const char *text, enum address_use use, struct address *out,
 /* "127.0.0.1:7075", "[::1]:7075"; "?" for other families. Of any sockaddr, e.g. of accept(). */
 void address_format(struct buf *out, const struct sockaddr *sa);
 
+uint16_t address_port(const struct address *a);
 bool address_eq(const struct address *a, const struct address *b);
 
 #endif

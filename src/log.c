@@ -77,7 +77,9 @@ static void write_all(const uint8_t *p, size_t len)
 	}
 }
 
-static void log_line(enum log_level level, uint64_t left_out, const char *fmt, va_list ap)
+static __attribute__((format(printf, 3, 0))) void log_line(enum log_level level,
+							   uint64_t left_out, const char *fmt,
+							   va_list ap)
 {
 	int saved = errno;
 	char *text;

@@ -1,0 +1,244 @@
+/* Owns the options of tuttid, their defaults, and what they may be. */
+#include "config.h"
+#include "settings.h"
+
+#include "places.h"
+#include "text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static const char *const level_names[] = {
+#define X(id, text, mark) text,
+	LOG_LEVELS(X)
+#undef X
+	NULL,
+};
+
+/* The command line as it was written. */
+struct given {
+	const char *name, *state, *socket;
+	struct option_list listen, peers;
+	int log_level;
+	bool plain, help, version;
+};
+
+#define FIELD(f) .offset = offsetof(struct given, f)
+
+static const struct option_def options[] = {
+	{.name = "name", .letter = 'n', .type = OPTION_TEXT, .argument = "NAME", FIELD(name),
+	 .help = "the name people see", .standard = "the host name"},
+	{.name = "listen", .letter = 'l', .type = OPTION_LIST, .argument = "ADDR:PORT",
+	 FIELD(listen), .help = "where peers connect, port 0 picks one",
+	 .standard = "127.0.0.1:7075"},
+	{.name = "peer", .letter = 'p', .type = OPTION_LIST, .argument = "HOST:PORT", FIELD(peers),
+	 .help = "another server to keep in sync with"},
+	{.name = "state", .letter = 's', .type = OPTION_TEXT, .argument = "DIR", FIELD(state),
+	 .help = "index and identity", .standard = "$XDG_STATE_HOME/tutti/NAME"},
+	{.name = "socket", .type = OPTION_TEXT, .argument = "PATH", FIELD(socket),
+	 .help = "local clients", .standard = "$XDG_RUNTIME_DIR/tutti/NAME.sock"},
+	{.name = "plain", .type = OPTION_FLAG, FIELD(plain),
+	 .help = "no encryption; loopback addresses only, as always in this version"},
+	{.name = "log-level", .type = OPTION_CHOICE, .argument = "LEVEL", .choices = level_names,
+	 FIELD(log_level), .help = "how much to log", .standard = "info"},
+	{.name = "help", .letter = 'h', .type = OPTION_FLAG, FIELD(help), .help = "print this"},
+	{.name = "version", .letter = 'V', .type = OPTION_FLAG, FIELD(version),
+	 .help = "print the version"},
+};
+
+static const struct option_set set = {options, ARRAY_LEN(options)};
+
+const struct option_set *settings_options(void)
+{
+	return &set;
+}
+
+const char *settings_name_problem(struct bytes name)
+{
+	if (!name.len)
+		return "is empty";
+	if (name.len > SETTINGS_NAME_MAX)
+		return "is longer than 32 bytes";
+	if (name.p[0] == '.')
+		return "begins with a dot";
+	for (size_t i = 0; i < name.len;) {
+		uint32_t cp = 0;
+		size_t n = text_decode(name.p + i, name.len - i, &cp);
+		if (!n || !text_is_visible(cp))
+			return "has characters that cannot be shown";
+		if (cp == '/')
+			return "has a '/'";
+		i += n;
+	}
+	return "";
+}
+
+static bool wrong(struct buf *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static bool wrong(struct buf *out, const char *fmt, ...)
+{
+	char *text;
+	va_list ap;
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) >= 0) {
+		buf_addf(out, "%s", text);
+		free(text);
+	}
+	va_end(ap);
+	return false;
+}
+
+/* The host name, cut at the first dot. */
+static char *host_name(void)
+{
+	char host[256] = "";
+	if (gethostname(host, sizeof(host) - 1) || !*host)
+		return xstrdup("tutti");
+	host[strcspn(host, ".")] = '\0';
+	host[SETTINGS_NAME_MAX] = '\0';
+	return xstrdup(*host ? host : "tutti");
+}
+
+static bool take_name(struct settings *s, const struct given *g, struct buf *out)
+{
+	s->name = g->name ? xstrdup(g->name) : host_name();
+	const char *problem = settings_name_problem(bytes_of(s->name));
+	if (!*problem)
+		return true;
+	buf_addf(out, "the name ");
+	text_show(out, bytes_of(s->name));
+	return wrong(out, " %s%s", problem, g->name ? "" : "; choose one with --name");
+}
+
+static bool take_places(struct settings *s, const struct given *g, struct buf *out)
+{
+	char *state = place_state();
+	char *sockets[PLACES_MAX];
+	size_t n = place_sockets(sockets);
+	if (g->state)
+		s->state = xstrdup(g->state);
+	else if (state)
+		s->state = xasprintf("%s/%s", state, s->name);
+	if (g->socket)
+		s->socket = xstrdup(g->socket);
+	else if (n)
+		s->socket = xasprintf("%s/%s.sock", sockets[0], s->name);
+	while (n)
+		free(sockets[--n]);
+	free(state);
+	if (!s->state)
+		return wrong(out, "no home directory: say with --state where to keep the index");
+	if (!s->socket)
+		return wrong(out, "no home directory: say with --socket where clients connect");
+	if (strlen(s->socket) > place_socket_path_max()) {
+		text_show(out, bytes_of(s->socket));
+		return wrong(out, ": too long for a socket, which has %zu bytes at most; choose a "
+				  "shorter one with --socket",
+			     place_socket_path_max());
+	}
+	return true;
+}
+
+static bool take_addresses(const struct option_list *list, enum address_use use,
+			   const char *option, struct settings_address **to, size_t *n,
+			   struct buf *out)
+{
+	struct buf problem = {0};
+	bool ok = true;
+	if (list->n > SETTINGS_ADDRESSES_MAX)
+		return wrong(out, "--%s: more than %d addresses", option, SETTINGS_ADDRESSES_MAX);
+	*to = xcalloc(list->n, sizeof(**to));
+	for (size_t i = 0; ok && i < list->n; i++) {
+		struct settings_address *a = &(*to)[*n];
+		ok = address_parse(list->text[i], use, &a->at, &problem);
+		for (size_t k = 0; ok && k < *n; k++) {
+			/* but several listeners may each ask for any port */
+			if (address_port(&a->at) && address_eq(&a->at, &(*to)[k].at)) {
+				text_show(&problem, bytes_of(list->text[i]));
+				buf_addf(&problem, ": given twice");
+				ok = false;
+			}
+		}
+		if (ok) {
+			a->text = xstrdup(list->text[i]);
+			(*n)++;
+		}
+	}
+	if (!ok)
+		wrong(out, "--%s %.*s", option, (int)problem.len, (const char *)problem.data);
+	buf_release(&problem);
+	return ok;
+}
+
+static bool take_all(struct settings *s, const struct given *g, const struct option_words *words,
+		     struct buf *out)
+{
+	static const char *standard_text[] = {"127.0.0.1:7075"};
+	static const struct option_list standard = {standard_text, 1};
+	if (words->n < 1)
+		return wrong(out, "which DIRECTORY?");
+	if (words->n > 1) {
+		text_show(out, bytes_of(words->text[1]));
+		return wrong(out, ": one DIRECTORY at a time; start a tuttid for each");
+	}
+	if (!*words->text[0])
+		return wrong(out, "the DIRECTORY is empty");
+	s->directory = xstrdup(words->text[0]);
+	s->log_level = (enum log_level)g->log_level;
+	s->plain = g->plain;
+	return take_name(s, g, out) && take_places(s, g, out) &&
+	       take_addresses(g->listen.n ? &g->listen : &standard, ADDRESS_LISTEN, "listen",
+			      &s->listen, &s->n_listen, out) &&
+	       take_addresses(&g->peers, ADDRESS_CONNECT, "peer", &s->peers, &s->n_peers, out);
+}
+
+static void add_help(struct buf *out)
+{
+	buf_addf(out, "Usage: tuttid [OPTION...] DIRECTORY\n"
+		      "Keeps DIRECTORY the same on several machines. Stays in the foreground.\n\n");
+	options_help(&set, out);
+	buf_addf(out, "\nSee tuttid(8); tutti(1) shows what it does.\n");
+}
+
+enum settings_result settings_parse(struct settings *s, int argc, char **argv, struct buf *out)
+{
+	struct given given = {.log_level = LEVEL_INFO};
+	struct option_words words;
+	enum settings_result result = SETTINGS_WRONG;
+	*s = (struct settings){0};
+	if (!options_parse(&set, argc, argv, &given, &words, out)) {
+		buf_add_char(out, '\n');
+	} else if (given.help) {
+		add_help(out);
+		result = SETTINGS_SHOWN;
+	} else if (given.version) {
+		buf_addf(out, "tuttid %s\n", PACKAGE_VERSION);
+		result = SETTINGS_SHOWN;
+	} else if (take_all(s, &given, &words, out)) {
+		result = SETTINGS_RUN;
+	} else {
+		buf_add_char(out, '\n');
+	}
+	options_release(&set, &given, &words);
+	return result;
+}
+
+static void release_addresses(struct settings_address *a, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(a[i].text);
+	free(a);
+}
+
+void settings_release(struct settings *s)
+{
+	free(s->directory);
+	free(s->name);
+	free(s->state);
+	free(s->socket);
+	release_addresses(s->listen, s->n_listen);
+	release_addresses(s->peers, s->n_peers);
+	*s = (struct settings){0};
+}

@@ -1,0 +1,144 @@
+/* Owns reading and writing network addresses, and which of them are let through. */
+#include "config.h"
+#include "address.h"
+
+#include "text.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+
+enum { HOST_MAX = 255 };
+
+/* 0 to 65535 in plain decimal, or -1. */
+static int parse_port(const char *s)
+{
+	int port = 0;
+	size_t n = strlen(s);
+	if (!n || n > 5)
+		return -1;
+	for (; *s; s++) {
+		if (*s < '0' || *s > '9')
+			return -1;
+		port = port * 10 + (*s - '0');
+	}
+	return port <= 65535 ? port : -1;
+}
+
+/* Takes HOST:PORT or [HOST]:PORT apart. False: it has no such form. */
+static bool split(const char *text, char host[HOST_MAX + 1], const char **port)
+{
+	const char *begin = text, *end = strrchr(text, ':');
+	if (!end)
+		return false;
+	*port = end + 1;
+	if (*text == '[') {
+		begin = text + 1;
+		if (end < begin + 1 || end[-1] != ']')
+			return false;
+		end--;
+	} else if (memchr(text, ':', (size_t)(end - text))) {
+		return false; /* which colon ends the host is anybody's guess */
+	}
+	size_t len = (size_t)(end - begin);
+	if (!len || len > HOST_MAX)
+		return false;
+	memcpy(host, begin, len);
+	host[len] = '\0';
+	return true;
+}
+
+static bool is_loopback(const struct address *a)
+{
+	if (a->sa.ss_family == AF_INET6) {
+		struct sockaddr_in6 in6;
+		memcpy(&in6, &a->sa, sizeof(in6));
+		return IN6_IS_ADDR_LOOPBACK(&in6.sin6_addr);
+	}
+	struct sockaddr_in in;
+	memcpy(&in, &a->sa, sizeof(in));
+	return ntohl(in.sin_addr.s_addr) >> 24 == 127;
+}
+
+static bool set_host(struct address *out, const char *host, int port)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
+	if (!strcmp(host, "localhost"))
+		host = "127.0.0.1";
+	memset(out, 0, sizeof(*out));
+	if (inet_pton(AF_INET, host, &in.sin_addr) == 1) {
+		memcpy(&out->sa, &in, sizeof(in));
+		out->sa_len = sizeof(in);
+		return true;
+	}
+	if (inet_pton(AF_INET6, host, &in6.sin6_addr) == 1) {
+		memcpy(&out->sa, &in6, sizeof(in6));
+		out->sa_len = sizeof(in6);
+		return true;
+	}
+	return false;
+}
+
+bool address_parse(const char *text, enum address_use use, struct address *out,
+		   struct buf *problem)
+{
+	char host[HOST_MAX + 1];
+	const char *port_text;
+	size_t start = problem->len;
+	text_show(problem, bytes_of(text));
+	if (strchr(text, '@')) {
+		buf_addf(problem, ": an ID before the address needs encrypted connections, "
+				  "which this version does not have");
+		return false;
+	}
+	if (!split(text, host, &port_text)) {
+		buf_addf(problem, ": not an address: expected HOST:PORT or [IPV6]:PORT");
+		return false;
+	}
+	int port = parse_port(port_text);
+	if (port < 0 || (port == 0 && use != ADDRESS_LISTEN)) {
+		buf_addf(problem, ": the port must be a number from %d to 65535",
+			 use == ADDRESS_LISTEN ? 0 : 1);
+		return false;
+	}
+	if (!set_host(out, host, port) || !is_loopback(out)) {
+		buf_addf(problem, ": Tutti %s loopback only (127.0.0.1, [::1], localhost) until "
+				  "connections are encrypted; reach other machines through an ssh "
+				  "tunnel (ssh -L)",
+			 use == ADDRESS_LISTEN ? "listens on" : "connects to");
+		return false;
+	}
+	problem->len = start;
+	return true;
+}
+
+void address_format(struct buf *out, const struct sockaddr *sa)
+{
+	char host[INET6_ADDRSTRLEN];
+	if (sa->sa_family == AF_INET) {
+		struct sockaddr_in in;
+		memcpy(&in, sa, sizeof(in));
+		inet_ntop(AF_INET, &in.sin_addr, host, sizeof(host));
+		buf_addf(out, "%s:%u", host, (unsigned)ntohs(in.sin_port));
+	} else if (sa->sa_family == AF_INET6) {
+		struct sockaddr_in6 in6;
+		memcpy(&in6, sa, sizeof(in6));
+		inet_ntop(AF_INET6, &in6.sin6_addr, host, sizeof(host));
+		buf_addf(out, "[%s]:%u", host, (unsigned)ntohs(in6.sin6_port));
+	} else {
+		buf_add_char(out, '?');
+	}
+}
+
+uint16_t address_port(const struct address *a)
+{
+	struct sockaddr_in in; /* the port stands at the same place for IPv6 */
+	memcpy(&in, &a->sa, sizeof(in));
+	return ntohs(in.sin_port);
+}
+
+bool address_eq(const struct address *a, const struct address *b)
+{
+	return a->sa_len == b->sa_len && !memcmp(&a->sa, &b->sa, a->sa_len);
+}
