@@ -34,6 +34,10 @@ uint32_t wire_header_length(const uint8_t *header);
  * NULL, or what is wrong, in words. */
 const char *wire_scan(struct bytes object);
 
+/* Scans and decodes one object into the caller's zone; *out points into it and into `object`.
+ * NULL, or what is wrong; then *out is nil. */
+const char *wire_unpack(struct bytes object, msgpack_zone *zone, msgpack_object *out);
+
 enum wire_kind { WIRE_REQUEST, WIRE_RESPONSE, WIRE_NOTIFICATION };
 
 /* A decoded frame. What it points to lies in the frame's own memory and in the bytes that it was
