@@ -247,7 +247,7 @@ size_t text_columns(struct bytes shown)
 	return total;
 }
 
-/* The longest start of `s`, in whole pieces, of at most `columns`; *used of them. */
+/* The longest start of `s`, in whole pieces, of at most `columns`. */
 static size_t head_len(struct bytes s, size_t columns, size_t *used)
 {
 	size_t at = 0, width;
@@ -262,14 +262,14 @@ static size_t head_len(struct bytes s, size_t columns, size_t *used)
 	return at;
 }
 
-/* Where the longest end of `s`, in whole pieces, of at most `columns` begins; `total` is the
- * width of all. */
-static size_t tail_at(struct bytes s, size_t total, size_t columns)
+/* Where the longest end of `s`, in whole pieces, of at most `columns` begins. `*used` is the
+ * width of all of `s`, then that of the end. */
+static size_t tail_at(struct bytes s, size_t columns, size_t *used)
 {
 	size_t at = 0, width;
-	while (at < s.len && total > columns) {
+	while (at < s.len && *used > columns) {
 		at += next_piece(from_byte(s, at), &width);
-		total -= width;
+		*used -= width;
 	}
 	return at;
 }
@@ -287,12 +287,15 @@ void text_clip(struct buf *out, struct bytes shown, size_t columns, enum text_cl
 		return;
 	const char *mark = ascii ? "~" : "\xe2\x80\xa6";
 	size_t left = columns - 1;
-	size_t used;
-	size_t head = head_len(shown, where == TEXT_CLIP_END ? left : left - left / 2, &used);
-	buf_add(out, shown.p, head);
-	buf_add(out, mark, strlen(mark));
+	size_t head_used = 0, tail_used = total;
+	size_t tail = shown.len;
 	if (where == TEXT_CLIP_MIDDLE) {
-		size_t tail = tail_at(shown, total, left - used);
-		buf_add(out, shown.p + tail, shown.len - tail);
+		/* Half each; columns that one side cannot fill are the other's. */
+		head_len(shown, left - left / 2, &head_used);
+		tail = tail_at(shown, left - head_used, &tail_used);
+		left -= tail_used;
 	}
+	buf_add(out, shown.p, head_len(shown, left, &head_used));
+	buf_add(out, mark, strlen(mark));
+	buf_add(out, shown.p + tail, shown.len - tail);
 }
