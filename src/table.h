@@ -77,8 +77,7 @@ struct table_query {
 	bool tree;             /* else flat: files, symlinks and empty folders, by full path */
 	bool only_unsynced;
 	node_t under;          /* NODE_ROOT: all */
-	struct bytes filter;   /* borrowed during table_open. Words, all must match: `state:NAME`, `kind:NAME`,
-	                          else part of the path; without capitals, case does not matter (ASCII) */
+	struct bytes filter;   /* borrowed during table_open; words that all must match, see filter.h */
 };
 
 struct table;
@@ -95,7 +94,7 @@ size_t table_position(const struct table *t, node_t n, bool *exact);
 /* The next row after `from` (before, if back; wraps round) whose path's last component contains
  * `text`, case as in filters; in tree form also inside folded folders, which the caller then unfolds
  * (table_reveal). NODE_NONE if there is none. */
-node_t table_find(const struct table *t, struct bytes text, node_t from, bool back);
+node_t table_find(struct table *t, struct bytes text, node_t from, bool back);
 
 /* Tree form: unfold or fold one folder, or all; and unfold what hides n. */
 void table_fold(struct table *t, node_t dir, bool unfolded);

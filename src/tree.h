@@ -16,12 +16,14 @@ typedef uint32_t node_t;
 
 struct tree;
 
-struct tree *tree_new(uint64_t hash_seed);
+struct tree *tree_new(uint64_t hash_seed); /* a random seed keeps peers from choosing collisions */
 void tree_free(struct tree *t);
+uint64_t tree_seed(const struct tree *t);
 
 size_t tree_count(const struct tree *t); /* nodes, the root included; ids are 0 .. count-1 */
 
-/* NODE_NONE if unknown. The empty path is the root. `path` must have passed path_check. */
+/* NODE_NONE if unknown. The empty path is the root. `path` must have passed path_check; a name
+ * has 1 to 255 bytes and no slash. */
 node_t tree_find(const struct tree *t, struct bytes path);
 node_t tree_child(const struct tree *t, node_t dir, struct bytes name);
 /* Finds or makes the node and all its parents. */
@@ -38,7 +40,8 @@ bool tree_is_under(const struct tree *t, node_t n, node_t dir); /* n == dir coun
 
 /* By component, bytewise: "a/b" before "a-b", a folder before what is in it. */
 int tree_compare(const struct tree *t, node_t a, node_t b);
+int tree_compare_names(const struct tree *t, node_t a, node_t b); /* the last components alone */
 
-size_t tree_memory(const struct tree *t); /* bytes in use */
+size_t tree_memory(const struct tree *t); /* bytes in use; room to grow not counted */
 
 #endif
