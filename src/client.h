@@ -16,10 +16,11 @@ struct client;
 enum { EXIT_NO_SERVER = 3 };
 
 /* Says which server is meant: `wanted` if not NULL, else $TUTTI_SERVER, else the only local
- * socket that answers. 0 with its address appended to `address` (a socket path, with a '/', or
- * HOST:PORT), or negative with one or more lines in words appended to `problem` (safe to show,
- * no newline at the end): -EINVAL: no such form of address; -ENOENT: no local server runs;
- * -ENOTUNIQ: several do (they are listed). */
+ * server that answers. A server is given as a socket's path (with a '/'), as HOST:PORT, or by the
+ * name of a local one. 0 with its address (a path or HOST:PORT, no NUL at the end) appended to
+ * `address`, or negative with one or more lines in words appended to `problem` (safe to show, no
+ * newline at the end): -EINVAL: not an address to connect to; -ENOENT: no such server runs here;
+ * -ENOTUNIQ: several do (they are listed). Asks the kernel only, never waits for a server. */
 int client_find(const char *wanted, struct buf *address, struct buf *problem);
 
 /* --- the connection */
@@ -29,16 +30,17 @@ struct client_callbacks {
 	/* Connected, and the server said hello. Calls may be made. */
 	void (*up)(void *ctx);
 	/* Not connected any more, or the attempt failed; all calls have been answered with
-	 * code "lost". `reason` in words, safe to show, valid during the call. The next attempt
+	 * ERROR_LOST. `reason` in words, safe to show, valid during the call. The next attempt
 	 * is in client_retry_ms(), if the client reconnects. */
 	void (*down)(void *ctx, const char *reason);
 	/* A notification: checked against the table of messages; both valid during the call. */
 	void (*notify)(void *ctx, const char *method, const msgpack_object *params);
 };
 
+#define ERROR_LOST "lost" /* the connection ended before the answer came */
+
 struct client_error {
-	const char *code; /* "bad-request", "not-found", "changed", "busy", "refused", "failed", or
-			     "lost": the connection ended before the answer came */
+	const char *code; /* ERROR_LOST, or one of the server's: ERROR_* of message.h */
 	const char *text; /* in words, safe to show */
 };
 
@@ -69,11 +71,13 @@ bool client_call(struct client *c, const char *method, struct buf *params,
 
 /* --- for programs that just ask */
 
-/* Runs the loop until the client is up: 0, or -ENOTCONN with client_reason(). */
+/* Runs the loop until the client is up: 0; or until an attempt has failed: -ENOTCONN, and
+ * client_reason() says why. */
 int client_run_until_up(struct client *c);
 
 /* client_call(), and runs the loop until the answer came, which is passed to `answer` as above
- * (code "lost" if the client is not up). 0 if there was a result. Not from inside a callback. */
+ * (ERROR_LOST if the client is not up). 0 if there was a result, -ENOTCONN if the connection is
+ * lost, -EREMOTEIO if the server said no. Not from inside a callback. */
 int client_run(struct client *c, const char *method, struct buf *params, client_answer_cb *answer,
 	       void *ctx);
 
