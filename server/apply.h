@@ -1,0 +1,71 @@
+/*
+ * Changing the disk so that no instant and no race loses anything: carries out the engine's
+ * operations, keeps what they displace in the trash, and takes in contents that arrive in parts.
+ * All functions may be called in any thread.
+ *
+ * How a name is replaced: the new object is complete and synced under a name in the trash, then the
+ * two names are exchanged. So the displaced object lands in the trash in the same instant, and a
+ * crash at any moment leaves each of the two under one of the two names.
+ */
+#ifndef TUTTI_APPLY_H
+#define TUTTI_APPLY_H
+
+#include <stdatomic.h>
+
+#include "digest.h"
+#include "root.h"
+
+struct apply_env {
+	const atomic_bool *cancel; /* or NULL: true ends it between two operations (-ECANCELED) */
+	bool without_sync;         /* for measuring only */
+	bool window;               /* result: some name was replaced without an exchange, because
+	                              the file system cannot (root_abilities) */
+};
+
+/* Carries out the operations in their order; results are in each. Those that succeeded are durable
+ * when it returns. An operation may rely on folders that earlier ones make. Errors beside those that
+ * world.h names: -ETXTBSY: somebody has the file open for writing, try later.
+ * -ESTALE with a name in `trash`: while we put things back somebody edited what we had put in
+ * place or made the name anew; that content is kept there. Nothing is ever lost. */
+void apply_ops(struct root *root, struct op *ops, size_t n, struct apply_env *env);
+
+/* A content that arrives in order, in parts, into a numbered temporary file. One thread at a time. */
+struct tmp;
+
+int tmp_open(struct root *root, struct tmp **tmp); /* 0 or a negative errno */
+uint64_t tmp_number(const struct tmp *tmp);        /* for op.tmp */
+uint64_t tmp_size(const struct tmp *tmp);          /* bytes so far */
+int tmp_write(struct tmp *tmp, const void *p, size_t len);
+/* Copies from a file that is here already, which must have that stamp before and after (-ESTALE). */
+int tmp_write_from(struct tmp *tmp, struct bytes path, uint64_t stamp, uint64_t offset, uint64_t len);
+/* Checks size and hash: 0 and the file stays under its number, for an operation with SOURCE_TMP
+ * (which uses it up, whatever comes of it); or -EBADMSG or another errno, and it is gone. Frees. */
+int tmp_finish(struct tmp *tmp, const uint8_t hash[HASH_SIZE], uint64_t size);
+void tmp_discard(struct tmp *tmp);                 /* gone; frees; NULL is fine */
+int tmp_remove(struct root *root, uint64_t number); /* of a finished one that nobody wants now */
+
+/* What was displaced or deleted: names in the trash are `SECONDS.NANOSECONDS-BASENAME`. */
+struct trash_item {
+	const char *name;
+	int64_t time_ns;  /* when it was put there */
+	uint64_t size;
+	int64_t mtime_ns;
+	uint8_t kind;
+	bool changed;     /* written to since, through a descriptor that was open: not ours to remove */
+};
+
+/* Calls for each thing in the trash; 0 or a negative errno. */
+int trash_list(struct root *root, void (*item)(void *ctx, const struct trash_item *item), void *ctx);
+
+/* Removes what is older than max_age_s, then the oldest until no more than max_bytes are there; never
+ * what changed after it was put there. `removed` (or NULL) is told each. 0 or a negative errno. */
+int trash_expire(struct root *root, int64_t now_s, int64_t max_age_s, uint64_t max_bytes,
+		 void (*removed)(void *ctx, const char *name), void *ctx);
+
+/* Moves a thing from the trash to `path`, where nothing may be (-EEXIST). */
+int trash_restore(struct root *root, const char *name, struct bytes path);
+
+/* The SHA-256 of a file in the trash, or a negative errno. */
+int trash_hash(struct root *root, const char *name, uint8_t hash[HASH_SIZE]);
+
+#endif

@@ -1,0 +1,122 @@
+/*
+ * The index on disk: an SQLite database in the state directory, and the lock on that directory.
+ * One thread at a time, whichever. The engine's records are bytes here, nothing more.
+ */
+#ifndef TUTTI_STORE_H
+#define TUTTI_STORE_H
+
+#include "version.h"
+#include "entry.h"
+
+struct store;
+
+enum store_opening {
+	STORE_FAILED,   /* *text says why: cannot be used now (locked, disk full, permission) */
+	STORE_NEW,      /* there was none: call store_begin() */
+	STORE_OPENED,
+	STORE_LOST,     /* *text says why (damaged, of another directory, from a newer version); it
+	                   was moved aside and an empty one stands in its place: call store_begin() */
+	STORE_UNMARKED, /* the index is of a directory with a mark, this one has none: not mounted?
+	                   The index is untouched; the store is not open. *text says what to do */
+};
+
+/* Opens the index in the folder `dir` (made, 0700, if missing) of the root whose mark is `root_id` ("" if
+ * it has none). *text is malloced or NULL. *store is set for NEW, OPENED and LOST. */
+enum store_opening store_open(struct store **store, const char *dir, const char *root_id, char **text);
+
+/* Forgets the index on purpose: moved aside as if it were damaged, e.g. because the replica was rolled
+ * back. 0 or a negative errno; then store_begin(). */
+int store_abandon(struct store *store, char **error);
+
+/* The first words in a new index: whose it is. 0 or a negative errno with *error. */
+int store_begin(struct store *store, const char *root_id, const struct replica_id *replica, char **error);
+
+/* Closes; `clean` says that nothing was left to be written, so that the next opening need not check
+ * all pages. NULL is fine. */
+void store_close(struct store *store, bool clean);
+
+struct store_entry {
+	struct bytes path;
+	uint64_t seq;
+	uint64_t size;
+	int64_t mtime_ns;
+	const uint8_t *hash;  /* HASH_SIZE bytes, or NULL */
+	struct bytes record;  /* p is NULL in a batch: the row goes */
+	uint8_t kind;
+};
+
+struct store_replica {
+	struct replica_id id;
+	struct bytes name;
+	uint64_t merged; /* its sequence numbers up to here are in our index */
+	uint64_t known;  /* the highest counter seen of it, from anybody */
+	struct bytes record;
+	rep_t num;
+};
+
+struct store_trash {
+	struct bytes name;
+	struct bytes path;
+	int64_t time_ns;
+	uint64_t size;
+	const uint8_t *hash; /* or NULL */
+	bool remove;         /* in a batch: the row goes */
+};
+
+/* A line of the journal: who did what to which path. */
+struct store_event {
+	int64_t time_ns;
+	struct bytes path;
+	struct bytes replica; /* name or id, for people */
+	struct bytes what;    /* a word */
+	uint64_t old_size;
+	uint64_t new_size;
+	const uint8_t *old_hash; /* or NULL */
+	const uint8_t *new_hash;
+};
+
+struct store_meta {
+	const char *key;
+	struct bytes value;
+};
+
+/* What is loaded. Bytes are valid during the call only. A callback that returns nonzero ends the load
+ * (with that number); NULL callbacks are not called. */
+struct store_callbacks {
+	void *ctx;
+	int (*meta)(void *ctx, const struct store_meta *m);
+	int (*replica)(void *ctx, const struct store_replica *r);
+	int (*entry)(void *ctx, const struct store_entry *e); /* in bytewise order of paths */
+	int (*trash)(void *ctx, const struct store_trash *t);
+};
+/* 0, or a negative errno with *error (also -EBADMSG: damaged rows), or what a callback returned. */
+int store_load(struct store *store, const struct store_callbacks *callbacks, char **error);
+
+struct store_batch {
+	const struct store_entry *entries;
+	size_t n_entries;
+	const struct store_replica *replicas;
+	size_t n_replicas;
+	const struct store_trash *trash;
+	size_t n_trash;
+	const struct store_event *events;
+	size_t n_events;
+	const struct store_meta *meta;
+	size_t n_meta;
+	uint64_t counter; /* counters up to here may have been given out; 0: unchanged */
+};
+
+/* Writes all of it or nothing, durably. 0 or a negative errno with *error: -ENOSPC, -EROFS, -EIO... */
+int store_commit(struct store *store, const struct store_batch *batch, char **error);
+
+/* The replica id and the counter reserve of the index, after OPENED or store_begin(). */
+struct replica_id store_replica_id(const struct store *store);
+uint64_t store_counter(const struct store *store);
+
+/* The newest lines of the journal first, at most `max`, of `path` alone if it is not empty. */
+int store_journal(struct store *store, struct bytes path, size_t max,
+		  int (*line)(void *ctx, const struct store_event *e), void *ctx, char **error);
+/* Drops all but the newest `keep` lines. */
+int store_journal_trim(struct store *store, size_t keep, char **error);
+
+#endif
