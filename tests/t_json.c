@@ -357,6 +357,7 @@ static void end_of_nothing(void)
 static void line_in_an_object(void)
 {
 	json_object(&w, NULL);
+	json_int(&w, "a", 1);
 	json_line_end(&w);
 }
 

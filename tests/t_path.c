@@ -260,6 +260,9 @@ START_TEST(under_means_below)
 		ck_assert_msg(got == cases[i].under, "\"%s\" under \"%s\"", cases[i].path,
 			      cases[i].dir);
 	}
+	/* what follows a path in memory is not part of it */
+	struct bytes cut = {(const uint8_t *)"a/b", 1};
+	ck_assert(!path_is_under(cut, bytes_of("a")));
 }
 END_TEST
 

@@ -379,6 +379,7 @@ START_TEST(columns_are_counted)
 END_TEST
 
 #define DOTS "\xe2\x80\xa6"
+#define GERMANY "\xf0\x9f\x87\xa9\xf0\x9f\x87\xaa"
 #define NIHONGO "\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e"
 
 static const struct {
@@ -410,9 +411,9 @@ static const struct {
 	{"abce\xcc\x83", 3, "ab" DOTS, "a" DOTS "e\xcc\x83"},
 	{"\xe0\xa4\x95\xe0\xa4\xbf" "ab", 3, "\xe0\xa4\x95\xe0\xa4\xbf" DOTS, DOTS "ab"},
 	/* flags and thumbs stay whole */
-	{"\xf0\x9f\x87\xa9\xf0\x9f\x87\xaa" "abc", 2, DOTS, DOTS "c"},
-	{"\xf0\x9f\x87\xa9\xf0\x9f\x87\xaa" "abc", 3, "\xf0\x9f\x87\xa9\xf0\x9f\x87\xaa" DOTS,
-	 DOTS "bc"},
+	{GERMANY "abc", 2, DOTS, DOTS "c"},
+	{GERMANY "abc", 3, GERMANY DOTS, DOTS "bc"},
+	{GERMANY GERMANY "a", 4, GERMANY DOTS, GERMANY DOTS "a"},
 	{"\xf0\x9f\x91\x8d\xf0\x9f\x8f\xbd" "abc", 4, DOTS, DOTS "abc"},
 	/* escapes stay whole */
 	{"\\x1b[31m", 4, DOTS, DOTS "31m"},
