@@ -70,6 +70,8 @@ enum message_phase { PHASE_STRANGER = 1, PHASE_GREETED = 2 }; /* before and afte
 enum { MESSAGE_TEXT_MAX = 200 };
 
 const char *message_name(enum message m);
+/* The request or notification of that name, or -1. */
+int message_find(struct bytes name, enum wire_kind kind);
 
 /* Checks a request or notification that came from `from` (a set of parties) in `phase`: is the
  * method known, may they say it now, is every field there and as it must be. The message, or -1
