@@ -160,7 +160,8 @@ static void pass_to_ancestors(struct rows *r, struct change *c)
 	c->n_ancestors = 0;
 	for (node_t a = c->node; a != NODE_ROOT; ) {
 		a = tree_parent(r->tree, a);
-		struct folder *f = &r->folders[rows_make_folder(r, a)];
+		uint32_t folder = rows_make_folder(r, a);
+		struct folder *f = &r->folders[folder];
 		GROW(c->ancestors, c->cap_ancestors, c->n_ancestors + 1);
 		c->ancestors[c->n_ancestors++] = (struct ancestor){
 			.node = a,

@@ -353,8 +353,6 @@ static void items_add(struct items *items, const struct table *t, node_t n, bool
 /* Most names in a folder differ within eight bytes after what all of them share. */
 static void set_prefixes(const struct tree *tree, struct item *at, size_t n)
 {
-	if (!n)
-		return;
 	struct bytes first = tree_name(tree, at[0].node);
 	size_t shared = first.len;
 	for (size_t i = 1; i < n; i++) {
@@ -390,6 +388,8 @@ static int compare_siblings(const void *va, const void *vb, void *vt)
 
 static void sort_siblings(struct table *t, struct item *at, size_t n)
 {
+	if (n < 2)
+		return;
 	set_prefixes(t->rows->tree, at, n);
 	qsort_r(at, n, sizeof(*at), compare_siblings, t);
 }
@@ -454,8 +454,7 @@ static void build_flat(struct table *t)
 		     c = tree_next_sibling(tree, c))
 			if (rows_has(t->rows, c) || !folder_is_empty(t, c))
 				items_add(&todo, t, c, false);
-		if (todo.n > start)
-			sort_siblings(t, todo.at + start, todo.n - start);
+		sort_siblings(t, todo.at + start, todo.n - start);
 		for (size_t i = start, j = todo.n; i + 1 < j; i++) {
 			struct item swap = todo.at[i];
 			todo.at[i] = todo.at[--j];
