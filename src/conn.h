@@ -7,7 +7,10 @@
  * Life: conn_new -> (frames, sends) -> conn_close, conn_bye, the other side, or a deadline
  *   -> on_close, once -> the connection is gone.
  * No function here calls back before it returns, and the connection is never freed inside one of
- * its callbacks: that happens at the end of the loop's turn, after on_close has returned.
+ * its callbacks: that happens when the loop has nothing else to do in this turn, after on_close.
+ * Callbacks must not run the loop.
+ *
+ * All times are monotonic: a clock that is set ends no connection.
  */
 #ifndef TUTTI_CONN_H
 #define TUTTI_CONN_H
@@ -16,7 +19,8 @@
 
 #include <ev.h>
 #include <sys/types.h>
-#include <sys/uio.h>
+
+struct iovec;
 
 struct conn;
 
@@ -84,18 +88,19 @@ void conn_pause(struct conn *c);
 void conn_resume(struct conn *c);
 
 /* Ends it at once; what is queued is lost. on_close follows in this turn of the loop, with this
- * reason, unless the end had already begun. */
+ * reason, unless the end had already begun: then it has that of the beginning. */
 void conn_close(struct conn *c, const char *reason);
 /* Takes no more frames, sends what is queued and a `bye` with this code and text, waits a little
  * until the other side has it, and closes with `text` as the reason. */
 void conn_bye(struct conn *c, const char *code, const char *text);
-/* As conn_close, for an owner that is going away itself: no callback is made any more. */
+/* For an owner that is going away itself: no callback is made any more, and the pointer must not be
+ * used again. Closes at once; but after conn_bye that still takes its course while the loop runs. */
 void conn_forget(struct conn *c);
 bool conn_ending(const struct conn *c); /* one of the three was called, or an end was found */
 
-int conn_fd(const struct conn *c);
+int conn_fd(const struct conn *c); /* -1 after the end */
 uint64_t conn_bytes_in(const struct conn *c);  /* since conn_new */
 uint64_t conn_bytes_out(const struct conn *c);
-ev_tstamp conn_last_heard(const struct conn *c); /* ev_now of the last byte that came */
+double conn_silence(const struct conn *c);     /* seconds since the last byte came */
 
 #endif

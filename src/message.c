@@ -572,6 +572,20 @@ int message_find(struct bytes name, enum wire_kind kind)
 
 /* ---- the text of the table -------------------------------------------------------------- */
 
+/* Large limits are powers of two, or one less. */
+static void write_limit(struct buf *out, uint64_t max)
+{
+	for (unsigned n = 31; n <= 64; n++) {
+		uint64_t less = UINT64_MAX >> (64 - n);
+		if (max == less)
+			buf_addf(out, "2^%u-1", n);
+		if (max == less + 1 && n < 64)
+			buf_addf(out, "2^%u", n);
+	}
+	if (max && max < UINT32_MAX >> 1)
+		buf_addf(out, "%" PRIu64, max);
+}
+
 static void write_type(struct buf *out, const struct field *f)
 {
 	const char *open = f->many ? "[" : "";
@@ -584,8 +598,10 @@ static void write_type(struct buf *out, const struct field *f)
 	if (f->many)
 		buf_addf(out, ", at most %" PRIu32, f->many);
 	if (f->max)
-		buf_addf(out, ", %sat most %" PRIu64 "%s", f->many ? "each " : "", f->max,
-			 types[f->type].unit);
+		buf_addf(out, ", %sat most ", f->many ? "each " : "");
+	write_limit(out, f->max);
+	if (f->max)
+		buf_addf(out, "%s", types[f->type].unit);
 }
 
 static void write_fields(struct buf *out, const struct field *fields, size_t n)
