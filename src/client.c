@@ -441,23 +441,15 @@ void client_retry_now(struct client *c)
 		wait_for(c, 0);
 }
 
-static enum message request_named(const char *method)
-{
-	for (int m = 0; m < MESSAGES_N; m++) {
-		if (!strcmp(message_name((enum message)m), method))
-			return (enum message)m;
-	}
-	assert(!"a method that the table of messages lacks");
-	return MESSAGES_N;
-}
-
 bool client_call(struct client *c, const char *method, struct buf *params,
 		 client_answer_cb *answer, void *ctx)
 {
 	struct buf frame = {0};
+	int m = message_find(bytes_of(method), WIRE_REQUEST);
+	assert(m >= 0);
 	struct call call = {
 		.id = c->last_id + 1,
-		.method = request_named(method),
+		.method = (enum message)m,
 		.answer = answer,
 		.ctx = ctx,
 	};

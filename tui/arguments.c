@@ -1,0 +1,160 @@
+/* Owns the commands and options of tutti, and which option goes with which command. */
+#include "config.h"
+#include "arguments.h"
+
+#include "table.h"
+#include "text.h"
+
+#include <stdlib.h>
+
+static const struct {
+	const char *name, *words;
+	size_t most;
+	const char *help;
+} commands[COMMANDS_N] = {
+#define X(id, name, words, most, help) [COMMAND_##id] = {name, words, most, help},
+	COMMANDS(X)
+#undef X
+};
+
+#define ON(id) (1u << COMMAND_##id)
+#define FIELD(f) .offset = offsetof(struct arguments, f)
+
+static const char *const sorts[] = {
+	[SORT_NAME] = "name", [SORT_SIZE] = "size", [SORT_DATE] = "date", [SORT_STATE] = "state",
+	[SORTS_N] = NULL,
+};
+
+static const char *const colors[] = {[COLOR_AUTO] = "auto", [COLOR_NEVER] = "never", NULL};
+
+static const struct option_def options[] = {
+	{.name = "server", .letter = 's', .type = OPTION_TEXT, .argument = "SERVER", FIELD(server),
+	 .help = "a socket's path, HOST:PORT, or a local server's name",
+	 .standard = "$TUTTI_SERVER, else the only local one"},
+	{.name = "sort", .type = OPTION_CHOICE, .argument = "BY", .choices = sorts, FIELD(sort),
+	 .help = "order of the rows", .standard = "name", .scope = ON(LIST)},
+	{.name = "reverse", .type = OPTION_FLAG, FIELD(reverse), .help = "the other way round",
+	 .scope = ON(LIST)},
+	{.name = "filter", .type = OPTION_TEXT, .argument = "TEXT", FIELD(filter),
+	 .help = "only rows with these words; state:WORD, kind:WORD", .scope = ON(LIST)},
+	{.name = "under", .type = OPTION_TEXT, .argument = "DIR", FIELD(under),
+	 .help = "only what is in this folder", .scope = ON(LIST)},
+	{.name = "bytes", .type = OPTION_FLAG, FIELD(bytes), .help = "sizes in plain bytes",
+	 .scope = ON(LIST)},
+	{.name = "json", .type = OPTION_FLAG, FIELD(json), .help = "JSON, one object a line",
+	 .scope = ON(LIST) | ON(STATUS) | ON(WATCH) | ON(RESYNC) | ON(PEERS)},
+	{.name = "timeout", .type = OPTION_SECONDS, .argument = "SECONDS", FIELD(timeout_ms),
+	 .help = "wait no longer", .standard = "as long as it takes", .scope = ON(WAIT)},
+	{.name = "ascii", .type = OPTION_FLAG, FIELD(ascii), .help = "nothing but ASCII on screen",
+	 .scope = ON(SCREEN) | ON(DEMO)},
+	{.name = "color", .type = OPTION_CHOICE, .argument = "WHEN", .choices = colors,
+	 FIELD(color), .help = "colours on screen", .standard = "auto",
+	 .scope = ON(SCREEN) | ON(DEMO)},
+	{.name = "no-mouse", .type = OPTION_FLAG, FIELD(no_mouse),
+	 .help = "leave the mouse to the terminal", .scope = ON(SCREEN) | ON(DEMO)},
+	{.name = "readonly", .type = OPTION_FLAG, FIELD(readonly),
+	 .help = "a screen that only shows", .scope = ON(SCREEN) | ON(DEMO)},
+	{.name = "frame", .type = OPTION_SIZE, .argument = "WxH", FIELD(frame), .hidden = true,
+	 .help = "print one screen as text and end", .scope = ON(SCREEN) | ON(DEMO)},
+	{.name = "help", .letter = 'h', .type = OPTION_FLAG, FIELD(help), .help = "print this"},
+	{.name = "version", .letter = 'V', .type = OPTION_FLAG, FIELD(version),
+	 .help = "print the version"},
+};
+
+static const struct option_set set = {options, ARRAY_LEN(options)};
+
+const struct option_set *arguments_options(void)
+{
+	return &set;
+}
+
+const char *command_name(enum command c)
+{
+	return commands[c].name;
+}
+
+static void add_help(struct buf *out)
+{
+	buf_addf(out, "Usage: tutti [-s SERVER] [COMMAND] [OPTION...]\n"
+		      "Shows the directories that tuttid keeps in sync as one live table.\n\n");
+	for (size_t i = 0; i < COMMANDS_N; i++) {
+		size_t start = out->len;
+		buf_addf(out, "  %s %s", *commands[i].name ? commands[i].name : "(none)",
+			 commands[i].words);
+		while (out->len - start < 18)
+			buf_add_char(out, ' ');
+		buf_addf(out, "%s\n", commands[i].help);
+	}
+	buf_add_char(out, '\n');
+	options_help(&set, out);
+	buf_addf(out, "\nExit status: 0 done, 1 not done (says why), 2 wrong usage, "
+		      "3 no server reached.\nSee tutti(1); tuttid(8) is the server.\n");
+}
+
+static bool unknown_command(const char *name, struct buf *out)
+{
+	text_show(out, bytes_of(name));
+	buf_addf(out, ": there is no such command; there are");
+	for (size_t i = 1; i < COMMANDS_N; i++)
+		buf_addf(out, "%s%s", i == 1 ? " " : i + 1 < COMMANDS_N ? ", " : " and ",
+			 commands[i].name);
+	return false;
+}
+
+static bool misplaced(const struct option_def *o, struct buf *out)
+{
+	buf_addf(out, "--%s goes with", o->name);
+	bool first = true;
+	for (size_t i = 0; i < COMMANDS_N; i++) {
+		if (!(o->scope >> i & 1))
+			continue;
+		buf_addf(out, "%s%s", first ? " " : ", ", i ? commands[i].name : "the full screen");
+		first = false;
+	}
+	return false;
+}
+
+static bool take_words(struct arguments *a, const struct option_words *words, struct buf *out)
+{
+	size_t c = COMMAND_SCREEN;
+	if (words->n) {
+		for (c = 1; c < COMMANDS_N && strcmp(commands[c].name, words->text[0]);)
+			c++;
+		if (c == COMMANDS_N)
+			return unknown_command(words->text[0], out);
+	}
+	a->command = (enum command)c;
+	const struct option_def *o = options_misplaced(&set, words, 1u << c);
+	if (o)
+		return misplaced(o, out);
+	if (words->n > 1 + commands[c].most) {
+		text_show(out, bytes_of(words->text[1 + commands[c].most]));
+		buf_addf(out, ": %s takes %s", commands[c].name,
+			 commands[c].most ? "one PATH" : "nothing but options");
+		return false;
+	}
+	a->path = words->n > 1 ? words->text[1] : NULL;
+	return true;
+}
+
+enum arguments_result arguments_parse(struct arguments *a, int argc, char **argv, struct buf *out)
+{
+	struct option_words words;
+	enum arguments_result result = ARGUMENTS_WRONG;
+	*a = (struct arguments){.timeout_ms = -1};
+	if (!options_parse(&set, argc, argv, a, &words, out)) {
+		buf_addf(out, "; see tutti --help\n");
+	} else if (a->help) {
+		add_help(out);
+		result = ARGUMENTS_SHOWN;
+	} else if (a->version) {
+		buf_addf(out, "tutti %s\n", PACKAGE_VERSION);
+		result = ARGUMENTS_SHOWN;
+	} else if (take_words(a, &words, out)) {
+		result = ARGUMENTS_RUN;
+	} else {
+		buf_addf(out, "; see tutti --help\n");
+	}
+	options_release(&set, a, &words);
+	return result;
+}

@@ -1,0 +1,55 @@
+/* What the command line of tutti says: one table of commands, one of options. */
+#ifndef TUTTI_ARGUMENTS_H
+#define TUTTI_ARGUMENTS_H
+
+#include "options.h"
+
+/* Name, words that it takes, the most of them, help. The first has no name: it is what tutti does
+ * without a command. */
+#define COMMANDS(X)                                                                                \
+	X(SCREEN, "", "", 0, "the full screen; when stdout is no terminal, the same as list")      \
+	X(LIST, "list", "", 0, "the merged table: size, date, who holds it, name")                 \
+	X(STATUS, "status", "", 0, "is everything in sync, and if not, why")                       \
+	X(WATCH, "watch", "", 0, "what happens, as it happens, until interrupted")                 \
+	X(RESYNC, "resync", "[PATH]", 1, "all replicas walk and compare; prints the result")       \
+	X(WAIT, "wait", "", 0, "return once all connected replicas hold the same")                 \
+	X(PEERS, "peers", "", 0, "the servers that this one talks to")                             \
+	X(DEMO, "demo", "", 0, "two servers on two sample directories, and the table on them")
+
+enum command {
+#define X(id, name, words, most, help) COMMAND_##id,
+	COMMANDS(X)
+#undef X
+	COMMANDS_N
+};
+
+enum color { COLOR_AUTO, COLOR_NEVER };
+
+struct arguments {
+	enum command command;
+	const char *path; /* of resync; NULL: everything */
+
+	const char *server, *filter, *under; /* NULL: not given */
+	int sort;                            /* enum table_sort */
+	int color;                           /* enum color */
+	int64_t timeout_ms;                  /* -1: none */
+	struct option_size frame;            /* width 0: not given */
+	bool reverse, json, bytes, ascii, no_mouse, readonly;
+	bool help, version;
+};
+
+enum arguments_result {
+	ARGUMENTS_RUN,
+	ARGUMENTS_SHOWN, /* --help or --version: the text is in `out`: print it and exit with 0 */
+	ARGUMENTS_WRONG, /* a line that says what is wrong is in `out`: print it and exit with 2 */
+};
+
+/* The texts in `a` point into argv. `out` is appended to, lines with their newline. */
+enum arguments_result arguments_parse(struct arguments *a, int argc, char **argv, struct buf *out);
+
+const char *command_name(enum command c);
+
+/* The table, for tests. */
+const struct option_set *arguments_options(void);
+
+#endif
