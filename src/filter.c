@@ -117,6 +117,11 @@ bool filter_passes_all(const struct filter *f)
 	return !f->n_parts && f->states == UINT32_MAX && f->kinds == UINT32_MAX;
 }
 
+bool filter_passes_synced(const struct filter *f)
+{
+	return f->states >> ROW_SYNCED & 1;
+}
+
 bool filter_match_row(const struct filter *f, const struct row *row)
 {
 	return f->states >> row->state & f->kinds >> row->kind & 1;

@@ -20,6 +20,7 @@ struct filter {
 void filter_init(struct filter *f, struct bytes text, bool only_unsynced);
 void filter_release(struct filter *f);
 bool filter_passes_all(const struct filter *f);
+bool filter_passes_synced(const struct filter *f); /* may rows pass whose state is SYNCED? */
 
 /* The two halves of a match: what may change, and what never does. */
 bool filter_match_row(const struct filter *f, const struct row *row);

@@ -151,6 +151,13 @@ static bool folder_is_empty(const struct table *t, node_t n)
 	return f->files == 0 && f->dirs == 0;
 }
 
+/* Whether it is worth looking for rows in folder n. */
+static bool may_hold_match(const struct table *t, node_t n)
+{
+	const struct folder *f = &t->rows->folders[rows_folder(t->rows, n)];
+	return f->unsynced || (!folder_is_empty(t, n) && filter_passes_synced(&t->filter));
+}
+
 static bool is_member(struct table *t, node_t n)
 {
 	if (!rows_has(t->rows, n))
@@ -333,7 +340,7 @@ void tables_follow(struct rows *r, const struct change *c)
 
 struct item {
 	uint64_t major;
-	uint64_t prefix; /* the first bytes by which the names differ; later the order by name */
+	uint64_t prefix; /* the first bytes by which the names of siblings differ */
 	node_t node;
 	bool file;
 };
@@ -424,51 +431,70 @@ static void build_list(struct table *t, node_t dir)
 	free(items.at);
 }
 
-static int compare_flat(const void *va, const void *vb)
+/* By major, and otherwise as they stand: byte by byte from the lowest, but for bytes all share. */
+static void sort_by_major(struct items *items)
 {
-	const struct item *a = va, *b = vb;
-	if (a->major != b->major)
-		return a->major < b->major ? -1 : 1;
-	return (a->prefix > b->prefix) - (a->prefix < b->prefix);
+	struct item *from = items->at, *to = xmalloc(items->n * sizeof(*to));
+	uint64_t differ = 0;
+	for (size_t i = 1; i < items->n; i++)
+		differ |= from[i].major ^ from[0].major;
+	for (unsigned shift = 0; shift < 64; shift += 8) {
+		size_t start[257] = {0};
+		if (!(differ >> shift & 0xff))
+			continue;
+		for (size_t i = 0; i < items->n; i++)
+			start[(from[i].major >> shift & 0xff) + 1]++;
+		for (size_t i = 1; i < ARRAY_LEN(start); i++)
+			start[i] += start[i - 1];
+		for (size_t i = 0; i < items->n; i++)
+			to[start[from[i].major >> shift & 0xff]++] = from[i];
+		struct item *sorted = to;
+		to = from;
+		from = sorted;
+	}
+	free(to);
+	items->at = from;
+	items->cap = items->n;
+}
+
+static void turn_round(struct item *at, size_t n)
+{
+	for (size_t i = 0; i < n / 2; i++) {
+		struct item swap = at[i];
+		at[i] = at[n - 1 - i];
+		at[n - 1 - i] = swap;
+	}
 }
 
 /* Sorting whole paths would compare too many; so folder by folder, which gives the order by name,
- * and that breaks the ties of any other. */
+ * and that breaks the ties of any other. Of what is still to do the first stands last. */
 static void build_flat(struct table *t)
 {
 	const struct tree *tree = t->rows->tree;
 	struct items out = {0}, todo = {0};
 	bool reverse = t->reverse;
 	t->reverse = false;
-	items_add(&todo, t, t->under, false);
+	if (may_hold_match(t, t->under))
+		items_add(&todo, t, t->under, false);
 	while (todo.n) {
 		node_t n = todo.at[--todo.n].node;
-		if (n != t->under && is_member(t, n)) {
+		if (folder_is_empty(t, n)) {
 			items_add(&out, t, n, true);
-			out.at[out.n - 1].prefix = out.n;
-		}
-		if (folder_is_empty(t, n))
 			continue;
+		}
 		size_t start = todo.n;
 		for (node_t c = tree_first_child(tree, n); c != NODE_NONE;
 		     c = tree_next_sibling(tree, c))
-			if (rows_has(t->rows, c) || !folder_is_empty(t, c))
+			if (may_hold_match(t, c) || is_member(t, c))
 				items_add(&todo, t, c, false);
 		sort_siblings(t, todo.at + start, todo.n - start);
-		for (size_t i = start, j = todo.n; i + 1 < j; i++) {
-			struct item swap = todo.at[i];
-			todo.at[i] = todo.at[--j];
-			todo.at[j] = swap;
-		}
+		turn_round(todo.at + start, todo.n - start);
 	}
 	t->reverse = reverse;
-	if (t->sort != SORT_NAME && out.n)
-		qsort(out.at, out.n, sizeof(*out.at), compare_flat);
-	for (size_t i = 0; reverse && i < out.n / 2; i++) {
-		struct item swap = out.at[i];
-		out.at[i] = out.at[out.n - 1 - i];
-		out.at[out.n - 1 - i] = swap;
-	}
+	if (t->sort != SORT_NAME)
+		sort_by_major(&out);
+	if (reverse)
+		turn_round(out.at, out.n);
 	link_items(t, &t->flat, &out);
 	free(out.at);
 	free(todo.at);
@@ -489,7 +515,7 @@ static void count_all_matches(struct table *t)
 {
 	const struct tree *tree = t->rows->tree;
 	node_t n = t->under;
-	while ((n = walk(tree, n, t->under, true)) != NODE_NONE) {
+	while ((n = walk(tree, n, t->under, may_hold_match(t, n))) != NODE_NONE) {
 		if (!row_matches(t, n))
 			continue;
 		for (node_t a = n; a != t->under; ) {
@@ -651,6 +677,11 @@ uint64_t table_generation(const struct table *t)
 	return t->generation;
 }
 
+size_t table_memory(const struct table *t)
+{
+	return sizeof(*t) + t->lists.n * sizeof(*t->lists.links) + t->n_folds * sizeof(*t->folds);
+}
+
 /* Folding */
 
 bool table_unfolded(const struct table *t, node_t dir)
@@ -700,117 +731,198 @@ void table_reveal(struct table *t, node_t n)
 		table_fold(t, a, true);
 }
 
-/* Finding: a walk in the order of the table, which in tree form goes through folded folders too,
- * but only those with a match somewhere inside. */
+/* Finding. If few rows match, the nearest of them; else a walk in the order of the table, which
+ * soon meets one. In tree form both know what is in folded folders; `place` below is a row's place
+ * among all rows, as if all were unfolded. */
 
-static bool name_matches(const struct table *t, node_t n, struct bytes text)
+enum { FEW = 64 };
+
+struct search {
+	struct table *table;
+	struct bytes text;
+	bool back;
+	bool many; /* more than fit in `few` */
+	size_t n_few;
+	node_t few[FEW];
+};
+
+static bool name_matches(const struct search *s, node_t n)
 {
-	return filter_contains(tree_name(t->rows->tree, n), text);
+	return filter_contains(tree_name(s->table->rows->tree, n), s->text);
 }
 
-static bool folder_has_match(struct table *t, node_t dir, struct bytes text)
+/* Of n and the folders that it is in, the topmost that is no row of the table, which hides the
+ * rest; NODE_NONE if there is none. */
+static node_t topmost_missing(struct table *t, node_t n)
+{
+	node_t missing = is_member(t, n) ? NODE_NONE : n;
+	for (node_t a = n; t->tree && (a = tree_parent(t->rows->tree, a)) != t->under; )
+		if (!is_member(t, a))
+			missing = a;
+	return missing;
+}
+
+/* In the order of the nodes, which is that of memory and so by far the fastest. */
+static void look_for_few(struct search *s)
+{
+	size_t count = tree_count(s->table->rows->tree);
+	for (node_t n = NODE_ROOT + 1; n < count && !s->many; n++) {
+		if (!name_matches(s, n) || !is_below(s->table, n) ||
+		    topmost_missing(s->table, n) != NODE_NONE)
+			continue;
+		s->many = s->n_few == FEW;
+		if (!s->many)
+			s->few[s->n_few++] = n;
+	}
+}
+
+/* The lists of all folders above n, down to the one that n stands in or would. */
+static void build_lists_above(struct table *t, node_t n)
+{
+	while (t->tree && n != t->under) {
+		n = tree_parent(t->rows->tree, n);
+		build_list(t, n);
+	}
+}
+
+/* Twice the weight before n in its list, and one less if it is not in the list. */
+static uint64_t place_in_list(struct table *t, node_t n)
+{
+	if (ranked_has(&t->lists, n))
+		return UINT64_C(2) * ranked_before(&t->lists, n) + 1;
+	return UINT64_C(2) * find_gap(t, *list_of(t, n), n).before;
+}
+
+static bool place_is_before(struct table *t, node_t a, node_t b)
 {
 	const struct tree *tree = t->rows->tree;
-	node_t n = dir;
-	bool enter = true;
-	while ((n = walk(tree, n, dir, enter)) != NODE_NONE) {
-		if (name_matches(t, n, text) && is_member(t, n))
-			return true;
-		enter = !folder_is_empty(t, n);
+	node_t x = a, y = b;
+	while (t->tree && tree_depth(tree, x) > tree_depth(tree, y))
+		x = tree_parent(tree, x);
+	while (t->tree && tree_depth(tree, y) > tree_depth(tree, x))
+		y = tree_parent(tree, y);
+	if (x == y)
+		return tree_depth(tree, a) < tree_depth(tree, b);
+	while (t->tree && tree_parent(tree, x) != tree_parent(tree, y)) {
+		x = tree_parent(tree, x);
+		y = tree_parent(tree, y);
 	}
+	return place_in_list(t, x) < place_in_list(t, y);
+}
+
+/* The nearest behind `from`, else the first of all; `from` itself comes last. */
+static node_t nearest_of_few(struct search *s, node_t from)
+{
+	node_t nearest = NODE_NONE, first = NODE_NONE;
+	for (size_t i = 0; i < s->n_few; i++) {
+		node_t n = s->few[i];
+		build_lists_above(s->table, n);
+		if (first == NODE_NONE || place_is_before(s->table, n, first) != s->back)
+			first = n;
+		if (from == NODE_NONE || n == from ||
+		    place_is_before(s->table, n, from) != s->back)
+			continue;
+		if (nearest == NODE_NONE || place_is_before(s->table, n, nearest) != s->back)
+			nearest = n;
+	}
+	return nearest != NODE_NONE ? nearest : first;
+}
+
+static bool folder_has_match(const struct search *s, node_t dir)
+{
+	const struct table *t = s->table;
+	node_t n = dir;
+	while ((n = walk(t->rows->tree, n, dir, !folder_is_empty(t, n))) != NODE_NONE)
+		if (name_matches(s, n) && is_member(s->table, n))
+			return true;
 	return false;
 }
 
 /* The first row in dir, or its last and in that the last; NODE_NONE if nothing in it matches. */
-static node_t enter_folder(struct table *t, node_t dir, struct bytes text, bool back)
+static node_t enter_folder(const struct search *s, node_t dir)
 {
+	struct table *t = s->table;
 	node_t found = NODE_NONE;
-	while (dir == t->under || (!folder_is_empty(t, dir) && folder_has_match(t, dir, text))) {
+	while (folder_has_match(s, dir)) {
 		build_list(t, dir);
 		uint32_t root = fold_of(t, dir)->root;
-		uint32_t n = back ? ranked_last(&t->lists, root) : ranked_first(&t->lists, root);
+		uint32_t n = s->back ? ranked_last(&t->lists, root) : ranked_first(&t->lists, root);
 		if (!n)
 			break;
 		found = n;
-		if (!back)
+		if (!s->back)
 			break;
 		dir = n;
 	}
 	return found;
 }
 
-/* Wraps round: NODE_NONE only if the table is empty. */
-static node_t end_row(struct table *t, struct bytes text, bool back)
+static node_t end_row(const struct search *s)
 {
+	const struct table *t = s->table;
 	if (t->tree)
-		return enter_folder(t, t->under, text, back);
-	uint32_t n = back ? ranked_last(&t->lists, t->flat) : ranked_first(&t->lists, t->flat);
-	return n ? n : NODE_NONE;
+		return enter_folder(s, t->under);
+	return s->back ? ranked_last(&t->lists, t->flat) : ranked_first(&t->lists, t->flat);
 }
 
-/* From a place in a list to the row there: `n` the neighbour on the side that we go to. */
-static node_t arrive(struct table *t, uint32_t n, node_t dir, struct bytes text, bool back)
+/* The row in the direction of the search from a place in the list of dir, where the neighbour is
+ * n, or there is none (0). NODE_NONE at the end of the table. */
+static node_t arrive(const struct search *s, uint32_t n, node_t dir)
 {
+	const struct table *t = s->table;
 	if (!t->tree)
 		return n ? n : NODE_NONE;
-	while (!n && !back && dir != t->under) {
+	while (!n && !s->back && dir != t->under) {
 		n = ranked_next(&t->lists, dir);
 		dir = tree_parent(t->rows->tree, dir);
 	}
 	if (!n)
 		return dir == t->under ? NODE_NONE : dir;
-	if (!back)
-		return n;
-	node_t inner = enter_folder(t, n, text, true);
+	node_t inner = s->back ? enter_folder(s, n) : NODE_NONE;
 	return inner != NODE_NONE ? inner : n;
 }
 
-static node_t step(struct table *t, node_t n, struct bytes text, bool back)
+static node_t step(const struct search *s, node_t n)
 {
-	if (t->tree && !back) {
-		node_t inner = enter_folder(t, n, text, false);
-		if (inner != NODE_NONE)
-			return inner;
-	}
-	uint32_t beside = back ? ranked_prev(&t->lists, n) : ranked_next(&t->lists, n);
-	return arrive(t, beside, tree_parent(t->rows->tree, n), text, back);
+	const struct table *t = s->table;
+	node_t inner = t->tree && !s->back ? enter_folder(s, n) : NODE_NONE;
+	if (inner != NODE_NONE)
+		return inner;
+	uint32_t beside = s->back ? ranked_prev(&t->lists, n) : ranked_next(&t->lists, n);
+	return arrive(s, beside, tree_parent(t->rows->tree, n));
 }
 
-/* The row after a place that may have no row, or none that was ever looked at. */
-static node_t first_step(struct table *t, node_t from, struct bytes text, bool back)
+static node_t first_step(const struct search *s, node_t from)
 {
-	if (from == NODE_NONE || !is_below(t, from))
-		return NODE_NONE;
-	const struct tree *tree = t->rows->tree;
-	node_t at = from; /* the topmost that is no row of the table, else `from` */
-	for (node_t a = from; t->tree && (a = tree_parent(tree, a)) != t->under; )
-		if (!is_member(t, a))
-			at = a;
-	for (node_t a = at; t->tree && a != t->under; ) {
-		a = tree_parent(tree, a);
-		build_list(t, a);
-	}
-	if (ranked_has(&t->lists, at))
-		return step(t, at, text, back);
-	struct gap gap = find_gap(t, *list_of(t, at), at);
-	return arrive(t, back ? gap.prev : gap.next, tree_parent(tree, at), text, back);
+	struct table *t = s->table;
+	if (from == NODE_NONE)
+		return end_row(s);
+	if (ranked_has(&t->lists, from))
+		return step(s, from);
+	struct gap gap = find_gap(t, *list_of(t, from), from);
+	return arrive(s, s->back ? gap.prev : gap.next, tree_parent(t->rows->tree, from));
+}
+
+/* Some row matches, so that this ends. */
+static node_t next_of_many(const struct search *s, node_t from)
+{
+	node_t n = first_step(s, from);
+	while (n == NODE_NONE || !name_matches(s, n))
+		n = n == NODE_NONE ? end_row(s) : step(s, n);
+	return n;
 }
 
 node_t table_find(struct table *t, struct bytes text, node_t from, bool back)
 {
+	struct search s = {.table = t, .text = text, .back = back};
 	make_folds(t);
-	unsigned wraps = 0;
-	node_t n = first_step(t, from, text, back);
-	for (;;) {
-		if (n == NODE_NONE) {
-			if (wraps++)
-				return NODE_NONE;
-			n = end_row(t, text, back);
-			if (n == NODE_NONE)
-				return NODE_NONE;
-		}
-		if (name_matches(t, n, text))
-			return n;
-		n = step(t, n, text, back);
+	look_for_few(&s);
+	if (from != NODE_NONE && !is_below(t, from))
+		from = NODE_NONE;
+	if (from != NODE_NONE) {
+		node_t missing = topmost_missing(t, from);
+		from = missing != NODE_NONE ? missing : from;
+		build_lists_above(t, from);
 	}
+	return s.many ? next_of_many(&s, from) : nearest_of_few(&s, from);
 }

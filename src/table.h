@@ -106,4 +106,7 @@ unsigned table_depth(const struct table *t, node_t n); /* of the row below the q
 /* Grows whenever the order or any row of the table may have changed. */
 uint64_t table_generation(const struct table *t);
 
+/* Bytes in use. Without an unfolded folder most of it is zero pages never touched. */
+size_t table_memory(const struct table *t);
+
 #endif
