@@ -323,6 +323,44 @@ START_TEST(finding_goes_into_folded_folders_and_round)
 }
 END_TEST
 
+/* In the order of the table, whether it is folded or not, and in both directions. */
+START_TEST(finding_visits_each_of_many)
+{
+	enum { FOLDERS = 3, FILES = 50, MATCHES = FOLDERS * FILES };
+	char path[32];
+	for (unsigned i = 0; i < MATCHES; i++) {
+		snprintf(path, sizeof(path), "%u", i % FOLDERS);
+		put(path, KIND_DIR, 0, ROW_SYNCED);
+		snprintf(path, sizeof(path), "%u/f%u", i % FOLDERS, i);
+		put(path, KIND_FILE, i * 7 % 40, ROW_SYNCED);
+	}
+	put("last", KIND_FILE, 0, ROW_SYNCED);
+	for (int form = 0; form < 2; form++) {
+		struct table_query q = {.sort = SORT_SIZE, .tree = form != 0};
+		struct table *t = table_open(rows, &q), *all = table_open(rows, &q);
+		node_t n = NODE_NONE, back = NODE_NONE;
+		table_fold_all(all, true);
+		for (size_t i = 0; i < table_count(all); i++) {
+			if (tree_name(tree, table_at(all, i)).p[0] != 'f')
+				continue;
+			n = table_find(t, bytes_of("f"), n, false);
+			ck_assert_uint_eq(n, table_at(all, i));
+		}
+		for (size_t k = table_count(all); k-- > 0; ) {
+			if (tree_name(tree, table_at(all, k)).p[0] != 'f')
+				continue;
+			back = table_find(t, bytes_of("f"), back, true);
+			ck_assert_uint_eq(back, table_at(all, k));
+		}
+		ck_assert_uint_eq(table_find(t, bytes_of("f"), n, false), back);
+		ck_assert_uint_eq(table_find(t, bytes_of("f"), back, true), n);
+		ck_assert_uint_eq(table_count(t), form ? FOLDERS + 1 : MATCHES + 1);
+		table_close(t);
+		table_close(all);
+	}
+}
+END_TEST
+
 START_TEST(empty_tables)
 {
 	for (int tree_form = 0; tree_form < 2; tree_form++) {
@@ -802,6 +840,7 @@ int main(void)
 	tcase_add_test(t, only_one_folder);
 	tcase_add_test(t, totals_of_folders);
 	tcase_add_test(t, finding_goes_into_folded_folders_and_round);
+	tcase_add_test(t, finding_visits_each_of_many);
 	tcase_add_test(t, empty_tables);
 	suite_add_tcase(s, t);
 	t = tcase_create("model");
