@@ -18,7 +18,8 @@
 enum {
 	READ_SIZE = 64 * 1024,
 	IN_KEEP = 64 * 1024,      /* a larger empty buffer is given back */
-	WRITE_QUOTA = 1024 * 1024, /* bytes a turn */
+	WRITE_QUOTA = 1024 * 1024, /* bytes a turn, */
+	WRITE_COST = 4096,        /* and so many for each call */
 	IOVECS = 32,
 	SMALL = 8 * 1024,         /* frames below are copied behind one another, */
 	CHUNK = 64 * 1024,        /* until they fill this */
@@ -69,7 +70,7 @@ struct conn {
 	bool deaf; /* the other side takes no more bytes */
 	bool shut; /* our end of a LEAVING connection is closed */
 	unsigned iteration; /* of the loop, in which ... */
-	size_t written;     /* so many bytes were written */
+	size_t written;     /* so much of the quota was used */
 
 	unsigned busy; /* callbacks that are running */
 	bool forgotten;
@@ -399,7 +400,7 @@ static void flush(struct conn *c)
 		}
 		drop_sent(c, (size_t)r);
 		c->bytes_out += (uint64_t)r;
-		c->written += (size_t)r;
+		c->written += (size_t)r + WRITE_COST;
 		c->said = c->taken = now();
 	}
 	ev_io_stop(c->loop, &c->writer);
