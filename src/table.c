@@ -785,12 +785,12 @@ static void build_lists_above(struct table *t, node_t n)
 	}
 }
 
-/* Twice the weight before n in its list, and one less if it is not in the list. */
-static uint64_t place_in_list(struct table *t, node_t n)
+/* Of a row that is not in the list, the same as of the row behind its place. */
+static uint32_t place_in_list(struct table *t, node_t n)
 {
 	if (ranked_has(&t->lists, n))
-		return UINT64_C(2) * ranked_before(&t->lists, n) + 1;
-	return UINT64_C(2) * find_gap(t, *list_of(t, n), n).before;
+		return ranked_before(&t->lists, n);
+	return find_gap(t, *list_of(t, n), n).before;
 }
 
 static bool place_is_before(struct table *t, node_t a, node_t b)
