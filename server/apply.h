@@ -18,6 +18,7 @@
 struct apply_env {
 	const atomic_bool *cancel; /* or NULL: true ends it between two operations (-ECANCELED) */
 	bool without_sync;         /* for measuring only */
+	bool without_exchange;     /* as on a file system that cannot exchange names, for tests */
 	bool window;               /* result: some name was replaced without an exchange, because
 	                              the file system cannot (root_abilities) */
 };

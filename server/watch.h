@@ -41,13 +41,14 @@ struct watch *watch_new(struct ev_loop *loop, watch_fn *fn, void *ctx);
 void watch_free(struct watch *w); /* NULL is fine */
 
 /* Puts a watch on an open folder: its number wd, or -ENOSPC, -EMFILE... Any thread may call it;
- * the first argument is a struct watch (it fits scan_list()). */
+ * the first argument is a struct watch (it fits scan_list()). Each wd goes to watch_register() or to
+ * watch_drop(), also if it is one that the folder had before. */
 int watch_add(void *watch, int fd);
 
-/* From here on events of `wd` are told as of folder `dir`. If some came before, WATCH_AGAIN is told
- * at once. A folder has one watch: an older one of `dir` is removed. */
+/* From here on events of `wd` are told as of folder `dir`. If some came before, or the watch is no more,
+ * WATCH_AGAIN is told at once. A folder has one watch: an older one of `dir` is removed. */
 void watch_register(struct watch *w, int wd, uint32_t dir);
-/* A watch that will not be registered (the listing failed). Not of a registered one. */
+/* A watch that will not be registered (the listing failed). That of a registered folder stays. */
 void watch_drop(struct watch *w, int wd);
 void watch_forget(struct watch *w, uint32_t dir);
 

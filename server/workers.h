@@ -39,7 +39,7 @@ size_t workers_busy(const struct workers *pool);
 const atomic_bool *workers_cancel(const struct workers *pool);
 
 /* Running jobs end, waiting ones are dropped, done() is called for each, then all is freed.
- * Loop's thread only; blocks for as long as the running jobs take. */
+ * Loop's thread only; blocks for as long as the running jobs take. NULL is fine. */
 void workers_stop(struct workers *pool);
 
 #endif
