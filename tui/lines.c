@@ -1,0 +1,77 @@
+/* Owns lists of lines. */
+#include "config.h"
+#include "lines.h"
+
+#include "columns.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void lines_clear(struct lines *l)
+{
+	l->n = 0;
+	buf_clear(&l->text);
+}
+
+void lines_release(struct lines *l)
+{
+	free(l->lines);
+	buf_release(&l->text);
+	*l = (struct lines){0};
+}
+
+void lines_end(struct lines *l)
+{
+	if (l->n > 0 && l->lines[l->n - 1].path_len == 0)
+		l->lines[l->n - 1].len = l->text.len - l->lines[l->n - 1].from;
+}
+
+void lines_next(struct lines *l, unsigned look)
+{
+	lines_end(l);
+	GROW(l->lines, l->cap, l->n + 1);
+	l->lines[l->n++] = (struct line){.from = l->text.len, .look = (uint8_t)look};
+}
+
+void lines_addf(struct lines *l, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	buf_add(&l->text, text, strlen(text));
+}
+
+void lines_show(struct lines *l, struct bytes raw, bool ascii)
+{
+	show(&l->text, raw, ascii);
+}
+
+void lines_pad(struct lines *l, size_t column)
+{
+	const struct line *last = &l->lines[l->n - 1];
+	struct bytes b = {l->text.data + last->from, l->text.len - last->from};
+	for (size_t at = text_columns(b); at < column; at++)
+		buf_add_char(&l->text, ' ');
+}
+
+void lines_path(struct lines *l, struct bytes path)
+{
+	struct line *last = &l->lines[l->n - 1];
+	lines_end(l);
+	last->path_from = l->text.len;
+	last->path_len = path.len;
+	buf_add(&l->text, path.p, path.len);
+}
+
+struct bytes lines_text(const struct lines *l, size_t i)
+{
+	return (struct bytes){l->text.data + l->lines[i].from, l->lines[i].len};
+}
+
+struct bytes lines_path_of(const struct lines *l, size_t i)
+{
+	return (struct bytes){l->text.data + l->lines[i].path_from, l->lines[i].path_len};
+}

@@ -1,0 +1,37 @@
+/* Lines of text for the screens that are no table: each with a look, and perhaps the path that it
+ * speaks of. Pure. */
+#ifndef TUTTI_LINES_H
+#define TUTTI_LINES_H
+
+#include "base.h"
+
+struct line {
+	size_t from, len;           /* of the text, safe to show, in lines.text */
+	size_t path_from, path_len; /* raw; len 0: none */
+	uint8_t look;
+};
+
+/* Zero-initialised is empty. */
+struct lines {
+	struct line *lines;
+	size_t n, cap;
+	struct buf text;
+};
+
+void lines_clear(struct lines *l);
+void lines_release(struct lines *l);
+/* Adds a line; its text is what is appended to l->text until the next one. */
+void lines_next(struct lines *l, unsigned look);
+void lines_addf(struct lines *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Appends foreign bytes, made safe. */
+void lines_show(struct lines *l, struct bytes raw, bool ascii);
+/* Blanks up to a column of the present line. */
+void lines_pad(struct lines *l, size_t column);
+/* The path that the present line speaks of. Nothing can be appended to the line after it. */
+void lines_path(struct lines *l, struct bytes path);
+void lines_end(struct lines *l); /* before reading */
+
+struct bytes lines_text(const struct lines *l, size_t i);
+struct bytes lines_path_of(const struct lines *l, size_t i);
+
+#endif
