@@ -82,11 +82,11 @@ static void rotate_up(struct ranked *r, uint32_t *root, uint32_t n)
 	links[p].sum += links[middle].sum - sum_n;
 }
 
-void ranked_build(struct ranked *r, uint32_t *root, const uint32_t *members, const uint32_t *weights,
-                  size_t count)
+void ranked_build(struct ranked *r, uint32_t *root, const uint32_t *members,
+                  const uint32_t *weights, size_t count)
 {
 	struct ranked_link *links = r->links;
-	uint32_t last = 0; /* the lower end of the right edge; sums on that edge are weights so far */
+	uint32_t last = 0; /* the lower end of the right edge, whose sums are weights so far */
 	assert(*root == 0);
 	for (size_t i = 0; i <= count; i++) {
 		uint32_t n = i < count ? members[i] : 0;

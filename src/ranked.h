@@ -42,8 +42,8 @@ static inline uint32_t ranked_weight(const struct ranked *r, uint32_t n)
 }
 
 /* Replaces the empty tree by `count` members in the order given, in O(count). */
-void ranked_build(struct ranked *r, uint32_t *root, const uint32_t *members, const uint32_t *weights,
-                  size_t count);
+void ranked_build(struct ranked *r, uint32_t *root, const uint32_t *members,
+                  const uint32_t *weights, size_t count);
 /* Makes n a child of `parent`, on a side that is free; of an empty tree the root (parent 0). */
 void ranked_insert(struct ranked *r, uint32_t *root, uint32_t parent, bool right, uint32_t n,
                    uint32_t weight);

@@ -77,7 +77,7 @@ struct table_query {
 	bool tree;             /* else flat: files, symlinks and empty folders, by full path */
 	bool only_unsynced;
 	node_t under;          /* NODE_ROOT: all */
-	struct bytes filter;   /* borrowed during table_open; words that all must match, see filter.h */
+	struct bytes filter;   /* borrowed during table_open; words, see filter.h */
 };
 
 struct table;
@@ -92,8 +92,8 @@ node_t table_at(const struct table *t, size_t position); /* NODE_NONE past the e
  * *exact says which. In tree form a path in a folded folder gives that folder, not exact. */
 size_t table_position(const struct table *t, node_t n, bool *exact);
 /* The next row after `from` (before, if back; wraps round) whose path's last component contains
- * `text`, case as in filters; in tree form also inside folded folders, which the caller then unfolds
- * (table_reveal). NODE_NONE if there is none. */
+ * `text`, case as in filters; `from` itself comes last. In tree form also inside folded folders,
+ * which the caller then unfolds (table_reveal). NODE_NONE if there is none. */
 node_t table_find(struct table *t, struct bytes text, node_t from, bool back);
 
 /* Tree form: unfold or fold one folder, or all; and unfold what hides n. */
@@ -101,7 +101,8 @@ void table_fold(struct table *t, node_t dir, bool unfolded);
 void table_fold_all(struct table *t, bool unfolded);
 void table_reveal(struct table *t, node_t n);
 bool table_unfolded(const struct table *t, node_t dir);
-unsigned table_depth(const struct table *t, node_t n); /* of the row below the query's folder; flat: 0 */
+/* How far to indent a row: 0 for what is directly in the query's folder; in flat form 0. */
+unsigned table_depth(const struct table *t, node_t n);
 
 /* Grows whenever the order or any row of the table may have changed. */
 uint64_t table_generation(const struct table *t);

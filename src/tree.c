@@ -100,6 +100,16 @@ node_t tree_next_sibling(const struct tree *t, node_t n)
 	return end_as_none(node_at(t, n)->next_sibling);
 }
 
+node_t tree_walk(const struct tree *t, node_t n, node_t dir, bool enter)
+{
+	node_t next = enter ? tree_first_child(t, n) : NODE_NONE;
+	while (next == NODE_NONE && n != dir) {
+		next = tree_next_sibling(t, n);
+		n = tree_parent(t, n);
+	}
+	return next;
+}
+
 static size_t bucket_of(const struct tree *t, node_t dir, struct bytes name)
 {
 	uint64_t seed = t->seed + (uint64_t)dir * 0x9e3779b97f4a7c15u;

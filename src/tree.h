@@ -36,6 +36,9 @@ unsigned tree_depth(const struct tree *t, node_t n);    /* root 0 */
 void tree_path(const struct tree *t, node_t n, struct buf *out); /* replaces *out */
 node_t tree_first_child(const struct tree *t, node_t n); /* in no order */
 node_t tree_next_sibling(const struct tree *t, node_t n);
+/* The node after n below dir, parents before children, else in no order; NODE_NONE at the end.
+ * What is below n is passed by unless `enter`. Starts at dir itself. */
+node_t tree_walk(const struct tree *t, node_t n, node_t dir, bool enter);
 bool tree_is_under(const struct tree *t, node_t n, node_t dir); /* n == dir counts */
 
 /* By component, bytewise: "a/b" before "a-b", a folder before what is in it. */

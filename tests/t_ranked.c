@@ -35,7 +35,8 @@ static void check(const struct ranked *r, const struct model *m, unsigned edit)
 	uint32_t before = 0, n = ranked_first(r, m->root);
 	for (size_t i = 0; i < m->n; i++) {
 		bool right = n == m->members[i] && ranked_has(r, n) &&
-		             ranked_before(r, n) == before && ranked_weight(r, n) == m->weights[i] &&
+		             ranked_before(r, n) == before &&
+		             ranked_weight(r, n) == m->weights[i] &&
 		             ranked_prev(r, n) == (i ? m->members[i - 1] : 0);
 		ck_assert_msg(right, "TUTTI_SEED=%llu, edit %u: member %zu",
 		              (unsigned long long)seed(), edit, i);

@@ -30,7 +30,7 @@ enum { NODES_MAX = 4096 };
 static struct tree *tree;
 static struct rows *rows;
 static struct row truth[NODES_MAX];
-static bool was_folder[NODES_MAX]; /* had a row as a folder, or below, or a table was opened there */
+static bool was_folder[NODES_MAX]; /* had a row as a folder, or a row below, or a table */
 
 static void get(void *ctx, node_t n, struct row *out)
 {
@@ -163,6 +163,22 @@ START_TEST(dates_before_1970_stand_first)
 }
 END_TEST
 
+/* Each bit of a size or date tells two rows apart, at any place among bits that are the same. */
+START_TEST(every_bit_of_a_key_counts)
+{
+	node_t more = tree_add(tree, bytes_of("a")), less = tree_add(tree, bytes_of("b"));
+	for (unsigned bit = 0; bit < 64; bit++) {
+		uint64_t with = UINT64_C(0xdeadbeeffeedf00d) | UINT64_C(1) << bit;
+		uint64_t without = with & ~(UINT64_C(1) << bit);
+		put_node(more, (struct row){.kind = KIND_FILE, .size = with});
+		put_node(less, (struct row){.kind = KIND_FILE, .size = without});
+		struct table *t = table_open(rows, &(struct table_query){.sort = SORT_SIZE});
+		expect(t, "b\na\n");
+		table_close(t);
+	}
+}
+END_TEST
+
 START_TEST(tree_folds_and_unfolds)
 {
 	fill();
@@ -288,8 +304,9 @@ static void expect_found(struct table *t, const char *text, const char *from, bo
 	if (found != NODE_NONE)
 		tree_path(tree, found, &path);
 	buf_add_char(&path, '\0');
-	ck_assert_msg(strcmp((const char *)path.data, want) == 0, "'%s' from '%s' %s: '%s', not '%s'",
-	              text, from ? from : "-", back ? "back" : "on", (const char *)path.data, want);
+	ck_assert_msg(strcmp((const char *)path.data, want) == 0,
+	              "'%s' from '%s' %s: '%s', not '%s'", text, from ? from : "-",
+	              back ? "back" : "on", (const char *)path.data, want);
 	buf_release(&path);
 }
 
@@ -548,8 +565,8 @@ static struct model_row model_row(const struct model *m, node_t n)
 
 /* Appends the rows in dir, with what is unfolded in them (or everything); `extra` is taken for a
  * row with nothing in it. */
-static void model_list(const struct model *m, node_t dir, bool everything, node_t extra, node_t *out,
-                       size_t *n_out)
+static void model_list(const struct model *m, node_t dir, bool everything, node_t extra,
+                       node_t *out, size_t *n_out)
 {
 	struct model_row *list = xcalloc(names.n, sizeof(*list));
 	size_t count = 0;
@@ -624,7 +641,8 @@ static void check_find(const struct model *m, node_t from, bool back)
 	size_t count = 0, at = SIZE_MAX;
 	if (from != NODE_NONE && path_below(from, m->query.under)) {
 		extra = from;
-		for (node_t a = from; m->query.tree && a != m->query.under; a = tree_parent(tree, a))
+		for (node_t a = from; m->query.tree && a != m->query.under;
+		     a = tree_parent(tree, a))
 			if (!model_member(m, a))
 				extra = a;
 		if (model_member(m, extra))
@@ -730,7 +748,8 @@ static struct row random_row(enum kind kind)
 static node_t random_path(void)
 {
 	static const char *const parts[] = {
-		"a", "b", "B", "a-b", "ab", "a-long-name-1", "a-long-name-10", "a-long-name-2", "\xff",
+		"a", "b", "B", "a-b", "ab", "a-long-name-1", "a-long-name-10", "a-long-name-2",
+		"\xff",
 	};
 	char path[64];
 	size_t depth = 1 + pick(4), len = 0;
@@ -834,6 +853,7 @@ int main(void)
 	tcase_add_test(t, flat_is_all_files_and_empty_folders);
 	tcase_add_test(t, flat_in_every_order);
 	tcase_add_test(t, dates_before_1970_stand_first);
+	tcase_add_test(t, every_bit_of_a_key_counts);
 	tcase_add_test(t, tree_folds_and_unfolds);
 	tcase_add_test(t, folders_move_with_their_totals);
 	tcase_add_test(t, filtered_tree_shows_the_way_to_each_match);

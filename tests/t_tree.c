@@ -111,6 +111,30 @@ START_TEST(order_is_by_component)
 }
 END_TEST
 
+START_TEST(walk_visits_each_below_once_and_passes_by)
+{
+	struct tree *t = tree_new(1);
+	node_t a = tree_add(t, bytes_of("a")), ab = tree_add(t, bytes_of("a/b"));
+	node_t abc = tree_add(t, bytes_of("a/b/c")), ad = tree_add(t, bytes_of("a/d"));
+	tree_add(t, bytes_of("e"));
+	unsigned visits[8] = {0}, n_visits = 0;
+	node_t n = a;
+	while ((n = tree_walk(t, n, a, true)) != NODE_NONE) {
+		ck_assert_uint_lt(n, ARRAY_LEN(visits));
+		visits[n]++;
+		n_visits++;
+	}
+	ck_assert_uint_eq(n_visits, 3);
+	ck_assert(visits[ab] == 1 && visits[abc] == 1 && visits[ad] == 1);
+	n_visits = 0;
+	for (n = a; (n = tree_walk(t, n, a, n != ab)) != NODE_NONE; n_visits++)
+		ck_assert(n == ab || n == ad);
+	ck_assert_uint_eq(n_visits, 2);
+	ck_assert_uint_eq(tree_walk(t, abc, abc, true), NODE_NONE);
+	tree_free(t);
+}
+END_TEST
+
 START_TEST(names_and_depth_to_the_limit)
 {
 	struct tree *t = tree_new(1);
@@ -155,7 +179,8 @@ START_TEST(whatever_is_added_is_found)
 	}
 	size_t children = 0;
 	for (node_t n = 0; n < tree_count(t); n++)
-		for (node_t c = tree_first_child(t, n); c != NODE_NONE; c = tree_next_sibling(t, c)) {
+		for (node_t c = tree_first_child(t, n); c != NODE_NONE;
+		     c = tree_next_sibling(t, c)) {
 			ck_assert_uint_eq(tree_parent(t, c), n);
 			ck_assert_uint_eq(tree_child(t, n, tree_name(t, c)), c);
 			children++;
@@ -190,6 +215,7 @@ int main(void)
 	tcase_add_test(t, parents_are_made_and_shared);
 	tcase_add_test(t, under_counts_itself);
 	tcase_add_test(t, order_is_by_component);
+	tcase_add_test(t, walk_visits_each_below_once_and_passes_by);
 	tcase_add_test(t, names_and_depth_to_the_limit);
 	tcase_add_test(t, whatever_is_added_is_found);
 	tcase_add_test(t, memory_is_modest);

@@ -153,8 +153,8 @@ static void run(size_t n_rows)
 	double start = now_us();
 	for (size_t i = 0; i < n_rows; i++) {
 		size_t folder = pick(n_rows / 200 + 1);
-		snprintf(path, sizeof(path), "top-%zu/folder-%zu/file-%07zu.txt", folder % 97, folder,
-		         i);
+		snprintf(path, sizeof(path), "top-%zu/folder-%zu/file-%07zu.txt", folder % 97,
+		         folder, i);
 		files[i] = add(tree, bytes_of(path), KIND_FILE);
 	}
 	report("add a path to the tree", (now_us() - start) / (double)n_rows, 0);
@@ -172,7 +172,8 @@ static void run(size_t n_rows)
 
 	struct table *by_size = table_open(r, &(struct table_query){.sort = SORT_SIZE});
 	struct table *by_name = table_open(r, &(struct table_query){.sort = SORT_NAME});
-	struct table *in_tree = table_open(r, &(struct table_query){.tree = true, .sort = SORT_SIZE});
+	struct table_query tree_by_size = {.tree = true, .sort = SORT_SIZE};
+	struct table *in_tree = table_open(r, &tree_by_size);
 	start = now_us();
 	table_fold_all(in_tree, true);
 	report("unfold all", now_us() - start, 0);
