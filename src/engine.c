@@ -1,0 +1,1102 @@
+/* Owns the life of the engine, its records, the change of a single path, and the order of actions. */
+#include "config.h"
+#include "engine_internal.h"
+
+#include "codec.h"
+#include "path.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+const char *engine_event_text(enum engine_event ev)
+{
+	static const char *const text[] = {
+#define X(id, t) t,
+		ENGINE_EVENTS(X)
+#undef X
+	};
+	assert(ev < ARRAY_LEN(text));
+	return text[ev];
+}
+
+/* ---- queues ---- */
+
+void queue_push(struct queue *q, node_t node, uint32_t walk)
+{
+	if (q->head + q->n == q->cap) {
+		if (q->head > q->cap / 2) {
+			memmove(q->items, q->items + q->head, q->n * sizeof(*q->items));
+			q->head = 0;
+		} else {
+			GROW(q->items, q->cap, q->head + q->n + 1);
+		}
+	}
+	q->items[q->head + q->n++] = (struct queue_item){node, walk};
+}
+
+bool queue_pop(struct queue *q, struct queue_item *out)
+{
+	if (!q->n)
+		return false;
+	*out = q->items[q->head++];
+	if (--q->n == 0)
+		q->head = 0;
+	return true;
+}
+
+bool queue_pop_last(struct queue *q, struct queue_item *out)
+{
+	if (!q->n)
+		return false;
+	*out = q->items[q->head + --q->n];
+	return true;
+}
+
+void queue_release(struct queue *q)
+{
+	free(q->items);
+	*q = (struct queue){0};
+}
+
+/* ---- nodes and slots ---- */
+
+static void slots_grow(struct engine *e)
+{
+	size_t n = tree_count(e->tree);
+	GROW(e->slots, e->slots_cap, n);
+	memset(e->slots + e->n_slots, 0, (n - e->n_slots) * sizeof(*e->slots));
+	e->n_slots = n;
+}
+
+node_t add_node(struct engine *e, struct bytes path)
+{
+	node_t n = tree_add(e->tree, path);
+	if (tree_count(e->tree) > e->n_slots)
+		slots_grow(e);
+	return n;
+}
+
+node_t add_child(struct engine *e, node_t dir, struct bytes name)
+{
+	node_t n = tree_add_child(e->tree, dir, name);
+	if (tree_count(e->tree) > e->n_slots)
+		slots_grow(e);
+	return n;
+}
+
+static const struct state empty_state;
+
+const struct state *have_of(const struct engine *e, node_t n)
+{
+	const struct slot *s = slot_of(e, n);
+	return s->have ? s->have : &empty_state;
+}
+
+const struct state *target_of(const struct engine *e, node_t n)
+{
+	const struct slot *s = slot_of(e, n);
+	return s->want ? &s->want->target : have_of(e, n);
+}
+
+bool node_live(const struct engine *e, node_t n)
+{
+	return target_of(e, n)->n_heads || slot_of(e, n)->live;
+}
+
+const struct head *shown_head(const struct engine *e, node_t n)
+{
+	const struct slot *s = slot_of(e, n);
+	if (!s->have || (s->kind != KIND_FILE && s->kind != KIND_SYMLINK))
+		return NULL;
+	const struct head *h = state_winner_content(s->have, e->ids);
+	return h && h->kind == s->kind ? h : NULL;
+}
+
+const struct head *target_head(const struct engine *e, node_t n, bool *dir)
+{
+	const struct head *h = state_winner(target_of(e, n), e->ids);
+	*dir = slot_of(e, n)->live || (h && h->kind == KIND_DIR);
+	return h && *dir && h->kind != KIND_DIR ? NULL : h;
+}
+
+/* ---- contents by hash ---- */
+
+static size_t content_bucket(const struct engine *e, const uint8_t *hash)
+{
+	uint64_t k;
+	memcpy(&k, hash, sizeof(k));
+	return (size_t)k & (e->content_cap - 1);
+}
+
+static void content_resize(struct engine *e)
+{
+	free(e->content_buckets);
+	e->content_cap = e->content_cap ? e->content_cap * 2 : 1024;
+	e->content_buckets = xmalloc(e->content_cap * sizeof(uint32_t));
+	memset(e->content_buckets, 0xff, e->content_cap * sizeof(uint32_t));
+	for (node_t n = 0; n < e->n_slots; n++) {
+		if (!(e->slots[n].flags & F_IN_CONTENT))
+			continue;
+		size_t b = content_bucket(e, shown_head(e, n)->hash);
+		e->slots[n].content_next = e->content_buckets[b];
+		e->content_buckets[b] = n;
+	}
+}
+
+static void content_add(struct engine *e, node_t n)
+{
+	struct slot *s = slot_of(e, n);
+	const struct head *h = shown_head(e, n);
+	if (!h || h->kind != KIND_FILE)
+		return;
+	if (e->content_n >= e->content_cap)
+		content_resize(e);
+	size_t b = content_bucket(e, h->hash);
+	s->content_next = e->content_buckets[b];
+	e->content_buckets[b] = n;
+	s->flags |= F_IN_CONTENT;
+	e->content_n++;
+}
+
+static void content_remove(struct engine *e, node_t n)
+{
+	struct slot *s = slot_of(e, n);
+	if (!(s->flags & F_IN_CONTENT))
+		return;
+	uint32_t *at = &e->content_buckets[content_bucket(e, shown_head(e, n)->hash)];
+	while (*at != n)
+		at = &slot_of(e, *at)->content_next;
+	*at = s->content_next;
+	s->flags &= (uint16_t)~F_IN_CONTENT;
+	e->content_n--;
+}
+
+/* Agreement of all replicas about one path, counted while nothing changes in between. */
+static void agreement(struct engine *e, node_t n, int sign)
+{
+	const struct slot *s = slot_of(e, n);
+	uint64_t stamp = s->have ? state_stamp(s->have, e->ids) : 0;
+	uint64_t by = (uint64_t)(int64_t)sign;
+	if (stamp)
+		e->n_have += by;
+	for (uint16_t i = 0; i < s->n_held; i++) {
+		if (!s->held[i].stamp || !stamp)
+			continue;
+		e->reps[i + 1].n_both += by;
+		if (s->held[i].stamp == stamp)
+			e->reps[i + 1].n_equal += by;
+	}
+}
+
+uint32_t content_mark(const struct head *h)
+{
+	if (!h || h->kind == KIND_DIR)
+		return 0;
+	return (uint32_t)h->hash[0] << 24 | (uint32_t)h->hash[1] << 16 | (uint32_t)h->hash[2] << 8 |
+	       h->hash[3];
+}
+
+bool in_conflict(const struct engine *e, node_t n)
+{
+	const struct state *t = target_of(e, n);
+	bool dir;
+	const struct head *w = target_head(e, n, &dir);
+	for (uint16_t i = 0; i < t->n_heads; i++) {
+		const struct head *h = &t->heads[i];
+		if (dir ? h->kind != KIND_DIR : !head_same_content(h, w))
+			return true;
+	}
+	return false;
+}
+
+static void count(struct engine *e, node_t n, int sign)
+{
+	const struct slot *s = slot_of(e, n);
+	uint64_t by = (uint64_t)(int64_t)sign;
+	if (in_conflict(e, n))
+		e->n_conflicts += by;
+	if (s->kind == KIND_OTHER)
+		e->n_other += by;
+	if (s->want) {
+		bool dir;
+		const struct head *h = target_head(e, n, &dir);
+		e->n_wants += by;
+		if (h)
+			e->want_bytes += by * h->size;
+	}
+}
+
+static void begin(struct engine *e, node_t n)
+{
+	if (n != NODE_ROOT)
+		rows_begin(e->rows, n);
+	count(e, n, -1);
+}
+
+static void end(struct engine *e, node_t n)
+{
+	count(e, n, 1);
+	if (n != NODE_ROOT)
+		rows_end(e->rows, n);
+}
+
+/* A child of `dir` becomes live: so does the folder, before the child shows. */
+static void live_add(struct engine *e, node_t dir)
+{
+	if (dir == NODE_NONE)
+		return;
+	if (!node_live(e, dir))
+		live_add(e, tree_parent(e->tree, dir));
+	if (slot_of(e, dir)->live) {
+		slot_of(e, dir)->live++;
+		return;
+	}
+	begin(e, dir);
+	slot_of(e, dir)->live++;
+	end(e, dir);
+	plan(e, dir);
+}
+
+static void live_sub(struct engine *e, node_t dir)
+{
+	if (dir == NODE_NONE)
+		return;
+	struct slot *s = slot_of(e, dir);
+	assert(s->live);
+	if (s->live > 1) {
+		s->live--;
+		return;
+	}
+	begin(e, dir);
+	s->live--;
+	end(e, dir);
+	if (!node_live(e, dir))
+		live_sub(e, tree_parent(e->tree, dir));
+	plan(e, dir);
+}
+
+static void log_push(struct index_log *l, uint64_t seq, node_t n)
+{
+	assert(!l->n || l->items[l->n - 1].seq <= seq);
+	GROW(l->items, l->cap, l->n + 1);
+	l->items[l->n++] = (struct log_item){seq, n};
+}
+
+static bool log_valid(const struct engine *e, rep_t rep, const struct log_item *it)
+{
+	const struct slot *s = slot_of(e, it->node);
+	if (rep == 0)
+		return s->seq == it->seq;
+	return s->n_held >= rep && s->held[rep - 1].seq == it->seq;
+}
+
+/* Drops the items of nodes that have moved on, once they are more than half. */
+static void log_compact(struct engine *e, rep_t rep)
+{
+	struct index_log *l = &e->reps[rep].log;
+	uint64_t valid = rep ? e->reps[rep].n_held : e->n_have;
+	if (l->n < 2 * valid + 4096)
+		return;
+	size_t n = 0;
+	for (size_t i = 0; i < l->n; i++)
+		if (log_valid(e, rep, &l->items[i]))
+			l->items[n++] = l->items[i];
+	l->n = n;
+}
+
+void slot_update(struct engine *e, node_t n, struct update *u)
+{
+	struct slot *s = slot_of(e, n);
+	if ((u->what & UPDATE_WANT) &&
+	    state_eq(&u->want, u->what & UPDATE_HAVE ? &u->have : have_of(e, n))) {
+		state_release(&u->want);
+		u->what ^= UPDATE_WANT | UPDATE_NO_WANT;
+	}
+	const struct state *after = u->what & UPDATE_WANT ? &u->want
+	                          : s->want && !(u->what & UPDATE_NO_WANT) ? &s->want->target
+	                          : u->what & UPDATE_HAVE ? &u->have : have_of(e, n);
+	bool was = node_live(e, n);
+	bool will = after->n_heads || s->live;
+	if (will && !was)
+		live_add(e, tree_parent(e->tree, n));
+	begin(e, n);
+	content_remove(e, n);
+	struct want *dropped = NULL;
+	if (u->what & UPDATE_HAVE) {
+		agreement(e, n, -1);
+		if (s->have)
+			state_release(s->have);
+		else
+			s->have = xmalloc(sizeof(*s->have));
+		*s->have = u->have;
+		s->seq = u->seq ? u->seq : ++e->counter;
+		agreement(e, n, 1);
+	}
+	if (u->what & UPDATE_WANT) {
+		if (s->want) {
+			state_release(&s->want->target);
+		} else {
+			s->want = xcalloc(1, sizeof(*s->want));
+			s->want->source = NODE_NONE;
+		}
+		s->want->target = u->want;
+		s->want->tried = 0;
+		s->want->tries = 0;
+		s->want->no_local = false;
+		s->want->phase = PHASE_QUEUED;
+	} else if (u->what & UPDATE_NO_WANT && s->want) {
+		dropped = s->want;
+		s->want = NULL;
+	}
+	if (u->what & UPDATE_FACTS) {
+		s->kind = u->facts.kind;
+		s->mode = u->facts.mode;
+		s->stamp = u->facts.stamp;
+		s->ctime_ns = u->facts.ctime_ns;
+		s->flags &= (uint16_t)~F_RACY;
+		if (s->kind == KIND_FILE && s->ctime_ns > e->wall_ns - RACY_NS)
+			s->flags |= F_RACY;
+		if (s->kind != KIND_DIR)
+			s->leftover = false;
+	}
+	if (will)
+		s->leftover = false;
+	content_add(e, n);
+	end(e, n);
+	if (was && !will)
+		live_sub(e, tree_parent(e->tree, n));
+	if (u->what & UPDATE_HAVE) {
+		log_push(&e->reps[0].log, s->seq, n);
+		log_compact(e, 0);
+		e->reps[0].seq = e->counter;
+		report_changed(e);
+	}
+	if (u->what & (UPDATE_WANT | UPDATE_NO_WANT))
+		report_changed(e);
+	set_dirty(e, n);
+	if (dropped) {
+		state_release(&dropped->target);
+		want_discard(e, dropped);
+		free(dropped);
+		problem_set(e, 0, n, NULL);
+	}
+}
+
+void held_update(struct engine *e, rep_t rep, node_t n, const struct held *h)
+{
+	assert(rep && rep < e->n_reps);
+	struct slot *s = slot_of(e, n);
+	begin(e, n);
+	agreement(e, n, -1);
+	if (s->n_held < rep) {
+		s->held = xrealloc(s->held, rep, sizeof(*s->held));
+		memset(s->held + s->n_held, 0, (size_t)(rep - s->n_held) * sizeof(*s->held));
+		s->n_held = rep;
+	}
+	struct held *at = &s->held[rep - 1];
+	e->reps[rep].n_held += (uint64_t)(h->stamp != 0) - (uint64_t)(at->stamp != 0);
+	*at = *h;
+	agreement(e, n, 1);
+	end(e, n);
+	struct index_log *l = &e->reps[rep].log;
+	GROW(l->items, l->cap, l->n + 1);
+	size_t i = l->n++;
+	for (; i && l->items[i - 1].seq > h->seq; i--)
+		l->items[i] = l->items[i - 1];
+	l->items[i] = (struct log_item){h->seq, n};
+	log_compact(e, rep);
+	set_dirty(e, n);
+}
+
+void slot_phase(struct engine *e, node_t n, enum phase phase)
+{
+	struct slot *s = slot_of(e, n);
+	if (s->want->phase == phase)
+		return;
+	begin(e, n);
+	s->want->phase = (uint8_t)phase;
+	end(e, n);
+}
+
+void slot_busy(struct engine *e, node_t n, bool busy)
+{
+	struct slot *s = slot_of(e, n);
+	if (!(s->flags & F_BUSY) == !busy)
+		return;
+	begin(e, n);
+	s->flags ^= F_BUSY;
+	end(e, n);
+	report_changed(e);
+}
+
+void slot_leftover(struct engine *e, node_t n)
+{
+	begin(e, n);
+	slot_of(e, n)->leftover = true;
+	end(e, n);
+}
+
+void want_force(struct engine *e, node_t n)
+{
+	struct slot *s = slot_of(e, n);
+	assert(!s->want);
+	begin(e, n);
+	s->want = xcalloc(1, sizeof(*s->want));
+	s->want->source = NODE_NONE;
+	s->want->target = state_copy(have_of(e, n));
+	end(e, n);
+}
+
+bool is_member(const struct engine *e, rep_t rep, node_t n)
+{
+	if (rep == e->flip_rep && rep)
+		return n < e->flip_at ? e->flip_member : !e->flip_member;
+	return e->reps[rep].member;
+}
+
+void member_set(struct engine *e, rep_t rep, bool member)
+{
+	if (e->reps[rep].member == member)
+		return;
+	e->flip_rep = rep;
+	e->flip_member = member;
+	for (node_t n = 1; n < e->n_slots; n++) {
+		e->flip_at = n;
+		begin(e, n);
+		e->flip_at = n + 1;
+		end(e, n);
+	}
+	e->flip_rep = 0;
+	e->reps[rep].member = member;
+}
+
+struct dot next_dot(struct engine *e)
+{
+	return (struct dot){.rep = 0, .counter = ++e->counter};
+}
+
+void set_dirty(struct engine *e, node_t n)
+{
+	struct slot *s = slot_of(e, n);
+	if (s->flags & F_DIRTY || !e->started)
+		return;
+	s->flags |= F_DIRTY;
+	queue_push(&e->dirty, n, 0);
+	e->dirty_pushed++;
+}
+
+void watermark_set(struct engine *e, struct watermark *w, uint64_t value)
+{
+	if (value <= w->now)
+		return;
+	w->now = value;
+	if (w->pending_at)
+		return;
+	w->pending = value;
+	/* Stores nothing by itself: with nothing dirty it goes along with the next store. */
+	w->pending_at = e->dirty_pushed ? e->dirty_pushed : 1;
+}
+
+static void watermark_stored(struct engine *e, struct watermark *w)
+{
+	if (!w->pending_at || e->dirty_stored < w->pending_at)
+		return;
+	w->safe = w->pending;
+	w->pending_at = 0;
+	if (w->now > w->safe) {
+		w->pending = w->now;
+		w->pending_at = e->dirty_pushed ? e->dirty_pushed : 1;
+	}
+}
+
+void emit(struct engine *e, enum engine_event ev, node_t n, rep_t rep, const char *fmt, ...)
+{
+	if (e->n_events >= EVENTS_QUEUED_MAX) {
+		e->events_lost++;
+		return;
+	}
+	char *text = NULL;
+	if (fmt) {
+		struct buf b = {0};
+		va_list ap;
+		char tmp[512];
+		va_start(ap, fmt);
+		vsnprintf(tmp, sizeof(tmp), fmt, ap);
+		va_end(ap);
+		buf_add(&b, tmp, strlen(tmp) + 1);
+		text = (char *)b.data;
+	}
+	if (e->events_head + e->n_events == e->events_cap) {
+		memmove(e->events, e->events + e->events_head, e->n_events * sizeof(*e->events));
+		e->events_head = 0;
+		GROW(e->events, e->events_cap, e->n_events + 1);
+	}
+	e->events[e->events_head + e->n_events++] = (struct queued_event){ev, n, rep, text};
+}
+
+/* ---- timers: a binary heap; what a stale timer finds it ignores ---- */
+
+void timer_add(struct engine *e, uint64_t due_ms, node_t n, enum timer_what what)
+{
+	GROW(e->timers, e->timers_cap, e->n_timers + 1);
+	size_t i = e->n_timers++;
+	while (i && e->timers[(i - 1) / 2].due_ms > due_ms) {
+		e->timers[i] = e->timers[(i - 1) / 2];
+		i = (i - 1) / 2;
+	}
+	e->timers[i] = (struct timer){due_ms, n, (uint8_t)what};
+}
+
+static struct timer timer_pop(struct engine *e)
+{
+	struct timer top = e->timers[0];
+	struct timer last = e->timers[--e->n_timers];
+	size_t i = 0;
+	for (;;) {
+		size_t c = 2 * i + 1;
+		if (c >= e->n_timers)
+			break;
+		if (c + 1 < e->n_timers && e->timers[c + 1].due_ms < e->timers[c].due_ms)
+			c++;
+		if (e->timers[c].due_ms >= last.due_ms)
+			break;
+		e->timers[i] = e->timers[c];
+		i = c;
+	}
+	if (e->n_timers)
+		e->timers[i] = last;
+	return top;
+}
+
+/* ---- problems ---- */
+
+const char *problem_get(const struct engine *e, rep_t rep, node_t n)
+{
+	const struct problems *p = &e->reps[rep].problems;
+	const uint64_t *at = nodemap_get(&p->at, n);
+	return at ? p->items[*at].reason : NULL;
+}
+
+void problem_set(struct engine *e, rep_t rep, node_t n, const char *reason)
+{
+	struct problems *p = &e->reps[rep].problems;
+	uint64_t *at = nodemap_get(&p->at, n);
+	if (!at && !reason)
+		return;
+	if (at && reason && strcmp(p->items[*at].reason, reason) == 0)
+		return;
+	begin(e, n);
+	if (at && reason) {
+		free(p->items[*at].reason);
+		p->items[*at].reason = xstrdup(reason);
+	} else if (reason) {
+		GROW(p->items, p->cap, p->n + 1);
+		p->items[p->n] = (struct problem_item){n, xstrdup(reason)};
+		nodemap_put(&p->at, n, p->n++);
+	} else {
+		size_t i = *at;
+		free(p->items[i].reason);
+		nodemap_remove(&p->at, n);
+		if (i != --p->n) {
+			p->items[i] = p->items[p->n];
+			nodemap_put(&p->at, p->items[i].node, i);
+		}
+	}
+	end(e, n);
+	if (rep == 0) {
+		if (reason)
+			emit(e, EVENT_FAILED, n, 0, "%s", reason);
+		report_changed(e);
+	}
+}
+
+void problems_clear(struct engine *e, rep_t rep)
+{
+	struct problems *p = &e->reps[rep].problems;
+	while (p->n)
+		problem_set(e, rep, p->items[p->n - 1].node, NULL);
+}
+
+/* ---- jobs ---- */
+
+struct job *job_new(struct engine *e, enum job_type type, size_t n)
+{
+	GROW(e->jobs, e->jobs_cap, e->n_jobs + 1);
+	struct job *j = &e->jobs[e->n_jobs++];
+	*j = (struct job){.id = ++e->next_job, .type = type, .n = n};
+	j->nodes = xcalloc(n, sizeof(*j->nodes));
+	e->n_type[type]++;
+	return j;
+}
+
+struct job *job_find(struct engine *e, uint64_t id, enum job_type type)
+{
+	for (size_t i = 0; i < e->n_jobs; i++)
+		if (e->jobs[i].id == id && e->jobs[i].type == type)
+			return &e->jobs[i];
+	return NULL;
+}
+
+void job_end(struct engine *e, struct job *j)
+{
+	if (j->ops)
+		for (size_t i = 0; i < j->n; i++)
+			state_release(&j->ops[i].target);
+	free(j->ops);
+	free(j->walks);
+	free(j->nodes);
+	e->n_type[j->type]--;
+	if (j->fresh)
+		e->n_fresh--;
+	*j = e->jobs[--e->n_jobs];
+}
+
+void replica_text(const struct engine *e, rep_t rep, char out[9])
+{
+	const uint8_t *b = e->ids[rep].b;
+	snprintf(out, 9, "%02x%02x%02x%02x", b[0], b[1], b[2], b[3]);
+}
+
+size_t scratch_add_path(struct engine *e, node_t n)
+{
+	size_t at = e->scratch.len;
+	tree_path(e->tree, n, &e->text);
+	buf_add(&e->scratch, e->text.data, e->text.len);
+	return at;
+}
+
+/* ---- life ---- */
+
+int engine_intern(struct engine *e, const struct replica_id *id)
+{
+	for (size_t i = 0; i < e->n_reps; i++)
+		if (replica_id_eq(&e->ids[i], id))
+			return (int)i;
+	if (e->n_reps == REPLICAS_MAX)
+		return -24; /* EMFILE */
+	e->ids[e->n_reps] = *id;
+	e->reps[e->n_reps] = (struct replica){.name = xstrdup(""), .address = xstrdup(""), .peer = -1};
+	return (int)e->n_reps++;
+}
+
+struct engine *engine_new(const struct engine_config *config)
+{
+	struct engine *e = xcalloc(1, sizeof(*e));
+	e->tree = tree_new(config->hash_seed);
+	e->rows = rows_new(e->tree, row_of, e);
+	e->ids = xcalloc(REPLICAS_MAX, sizeof(*e->ids));
+	e->reps = xcalloc(REPLICAS_MAX, sizeof(*e->reps));
+	slots_grow(e);
+	e->slots[NODE_ROOT].kind = KIND_DIR;
+	e->counter = config->counter;
+	e->name = xstrdup(config->name);
+	engine_intern(e, &config->id);
+	free(e->reps[0].name);
+	e->reps[0].name = xstrdup(config->name);
+	e->reps[0].member = e->reps[0].reachable = true;
+	e->reps[0].seq = e->counter;
+	return e;
+}
+
+void engine_free(struct engine *e)
+{
+	if (!e)
+		return;
+	rows_free(e->rows);
+	for (size_t i = 0; i < e->n_slots; i++) {
+		struct slot *s = &e->slots[i];
+		if (s->have)
+			state_release(s->have);
+		free(s->have);
+		if (s->want) {
+			state_release(&s->want->target);
+			free(s->want->data);
+			free(s->want);
+		}
+		free(s->held);
+	}
+	for (size_t i = 0; i < e->n_reps; i++) {
+		struct replica *r = &e->reps[i];
+		for (size_t k = 0; k < r->problems.n; k++)
+			free(r->problems.items[k].reason);
+		free(r->problems.items);
+		nodemap_release(&r->problems.at);
+		free(r->log.items);
+		free(r->name);
+		free(r->address);
+		free(r->links);
+	}
+	for (size_t i = 0; i < PEERS_MAX; i++) {
+		free(e->peers[i].relayed_to);
+		free(e->peers[i].reports_sent);
+		free(e->peers[i].drop_reason);
+	}
+	while (e->n_jobs)
+		job_end(e, &e->jobs[0]);
+	for (size_t i = 0; i < e->n_walks; i++)
+		free(e->walks[i].error);
+	for (size_t i = 0; i < e->n_events; i++)
+		free(e->events[e->events_head + i].text);
+	plan_release(e);
+	struct queue *queues[] = {&e->lists, &e->looks, &e->fresh_looks, &e->plans, &e->fetches,
+	                          &e->removals, &e->deferred, &e->dirty, &e->same_content,
+	                          &e->no_holder};
+	for (size_t i = 0; i < ARRAY_LEN(queues); i++)
+		queue_release(queues[i]);
+	struct nodemap *maps[] = {&e->busy, &e->busy_due, &e->origin, &e->moved_dir};
+	for (size_t i = 0; i < ARRAY_LEN(maps); i++)
+		nodemap_release(maps[i]);
+	struct buf *bufs[] = {&e->scratch, &e->text, &e->rep_text};
+	for (size_t i = 0; i < ARRAY_LEN(bufs); i++)
+		buf_release(bufs[i]);
+	void *arrays[] = {e->slots, e->content_buckets, e->ids, e->reps, e->timers, e->moves,
+	                  e->jobs, e->walks, e->events, e->drop_tmps, e->cancels, e->act_looks,
+	                  e->act_index, e->act_nodes, e->rep_problems, e->rep_links,
+	                  e->halted, e->name};
+	for (size_t i = 0; i < ARRAY_LEN(arrays); i++)
+		free(arrays[i]);
+	tree_free(e->tree);
+	free(e);
+}
+
+void engine_time(struct engine *e, int64_t wall_ns, uint64_t mono_ms)
+{
+	e->wall_ns = wall_ns;
+	e->mono_ms = mono_ms;
+}
+
+uint64_t engine_deadline(const struct engine *e)
+{
+	uint64_t due = UINT64_MAX;
+	if (e->n_timers)
+		due = e->timers[0].due_ms;
+	if (e->burst_until_ms && (e->deferred.n || e->removals.n) && e->burst_until_ms < due)
+		due = e->burst_until_ms;
+	if (e->report_dirty && e->report_due_ms < due)
+		due = e->report_due_ms;
+	if (e->unwatched && e->unwatched_due_ms < due)
+		due = e->unwatched_due_ms;
+	if (e->store_retry_ms && e->store_retry_ms < due)
+		due = e->store_retry_ms;
+	return due;
+}
+
+void engine_tick(struct engine *e)
+{
+	while (e->n_timers && e->timers[0].due_ms <= e->mono_ms) {
+		struct timer t = timer_pop(e);
+		if (t.what == TIMER_LOOK) {
+			disk_timer(e, t.node);
+		} else {
+			struct want *w = slot_of(e, t.node)->want;
+			if (w && w->phase == PHASE_RETRY && w->retry_ms <= e->mono_ms)
+				plan(e, t.node);
+		}
+	}
+	if (e->burst_until_ms && e->burst_until_ms <= e->mono_ms)
+		release_deferred(e);
+	if (e->unwatched && e->unwatched_due_ms <= e->mono_ms) {
+		e->unwatched_due_ms = e->mono_ms + UNWATCHED_MS;
+		for (node_t n = 0; n < e->n_slots; n++)
+			if (e->slots[n].flags & F_UNWATCHED)
+				queue_list(e, n, 0);
+	}
+	if (e->store_retry_ms && e->store_retry_ms <= e->mono_ms)
+		e->store_retry_ms = 0;
+}
+
+/* ---- records ---- */
+
+#define RECORD_VERSION 1
+#define RECORD_FLAGS (F_RACY | F_FOUND)
+
+void engine_record(const struct engine *e, node_t n, struct buf *out)
+{
+	const struct slot *s = slot_of(e, n);
+	wire_array(out, s->want ? 16 : 12);
+	wire_uint(out, RECORD_VERSION);
+	wire_uint(out, s->seq);
+	wire_uint(out, s->kind);
+	wire_uint(out, s->mode);
+	wire_uint(out, s->stamp);
+	wire_int(out, s->ctime_ns);
+	wire_uint(out, s->flags & RECORD_FLAGS);
+	uint16_t n_held = 0;
+	for (uint16_t i = 0; i < s->n_held; i++)
+		n_held = (uint16_t)(n_held + (s->held[i].seq != 0));
+	wire_array(out, n_held);
+	for (uint16_t i = 0; i < s->n_held; i++) {
+		const struct held *h = &s->held[i];
+		if (!h->seq)
+			continue;
+		wire_array(out, 5);
+		wire_uint(out, i + 1u);
+		wire_uint(out, h->seq);
+		wire_uint(out, h->stamp);
+		wire_uint(out, h->content);
+		wire_uint(out, h->kind);
+	}
+	codec_pack_state(out, have_of(e, n), NULL);
+	if (s->want)
+		codec_pack_state(out, &s->want->target, NULL);
+}
+
+static int load_held(struct engine *e, struct slot *s, const msgpack_object *held)
+{
+	for (size_t i = 0; i < wire_count(held); i++) {
+		const msgpack_object *o = wire_at(held, i);
+		uint64_t rep, seq, stamp, content, kind;
+		if (!wire_as_uint(wire_at(o, 0), e->n_reps - 1, &rep) || !rep ||
+		    !wire_as_uint(wire_at(o, 1), COUNTER_MAX, &seq) || !seq ||
+		    !wire_as_uint(wire_at(o, 2), UINT64_MAX, &stamp) ||
+		    !wire_as_uint(wire_at(o, 3), UINT32_MAX, &content) ||
+		    !wire_as_uint(wire_at(o, 4), KIND_SYMLINK, &kind))
+			return -71; /* EPROTO */
+		if (s->n_held < rep) {
+			s->held = xrealloc(s->held, rep, sizeof(*s->held));
+			memset(s->held + s->n_held, 0, (rep - s->n_held) * sizeof(*s->held));
+			s->n_held = (uint16_t)rep;
+		}
+		s->held[rep - 1] = (struct held){seq, stamp, (uint32_t)content, (uint8_t)kind};
+		e->reps[rep].n_held += stamp != 0;
+	}
+	return 0;
+}
+
+/* Reads four values of a state, from element `at` of the record. */
+static int load_state(const struct engine *e, const msgpack_object *o, size_t at, struct state *out)
+{
+	return codec_unpack_state(wire_at(o, at), NULL, e->n_reps, out);
+}
+
+int engine_load(struct engine *e, struct bytes path, struct bytes record)
+{
+	assert(!e->started);
+	int r = -71;
+	msgpack_zone zone;
+	msgpack_object o;
+	struct state have = {0}, want = {0};
+	msgpack_zone_init(&zone, 1024);
+	uint64_t version, seq, kind, mode, stamp, flags;
+	int64_t ctime;
+	if (path_check(path) || wire_unpack(record, &zone, &o))
+		goto out;
+	size_t n_fields = wire_count(&o);
+	if ((n_fields != 12 && n_fields != 16) ||
+	    !wire_as_uint(wire_at(&o, 0), RECORD_VERSION, &version) || version != RECORD_VERSION ||
+	    !wire_as_uint(wire_at(&o, 1), e->counter, &seq) ||
+	    !wire_as_uint(wire_at(&o, 2), KIND_OTHER, &kind) ||
+	    !wire_as_uint(wire_at(&o, 3), MODE_BITS, &mode) ||
+	    !wire_as_uint(wire_at(&o, 4), UINT64_MAX, &stamp) || !wire_as_int(wire_at(&o, 5), &ctime) ||
+	    !wire_as_uint(wire_at(&o, 6), RECORD_FLAGS, &flags) || load_state(e, &o, 8, &have) ||
+	    (n_fields == 16 && load_state(e, &o, 12, &want)))
+		goto out;
+	node_t n = add_node(e, path);
+	struct slot *s = slot_of(e, n);
+	if (s->have || s->want || s->n_held)
+		goto out; /* twice */
+	if (load_held(e, s, wire_at(&o, 7)))
+		goto out;
+	struct update u = {.what = UPDATE_FACTS,
+	                   .facts = {stamp, ctime, (uint16_t)mode, (uint8_t)kind}};
+	if (!state_empty(&have)) {
+		u.what |= UPDATE_HAVE;
+		u.have = have;
+		u.seq = seq ? seq : 1;
+		have = (struct state){0};
+	}
+	if (!state_empty(&want)) {
+		u.what |= UPDATE_WANT;
+		u.want = want;
+		want = (struct state){0};
+	}
+	/* Logs are built in order when everything is there. */
+	size_t log_n = e->reps[0].log.n;
+	e->reps[0].log.n = 0;
+	slot_update(e, n, &u);
+	e->reps[0].log.n = log_n;
+	s = slot_of(e, n);
+	s->flags = (uint16_t)((s->flags & (uint16_t)~RECORD_FLAGS) | flags);
+	r = 0;
+out:
+	state_release(&have);
+	state_release(&want);
+	msgpack_zone_destroy(&zone);
+	return r;
+}
+
+int engine_load_replica(struct engine *e, rep_t num, const struct replica_id *id, const char *name,
+                        uint64_t merged, uint64_t known)
+{
+	assert(!e->started);
+	if (num == 0)
+		return replica_id_eq(id, &e->ids[0]) ? 0 : -71;
+	if (num != e->n_reps || engine_intern(e, id) != num)
+		return -71;
+	struct replica *r = &e->reps[num];
+	free(r->name);
+	r->name = xstrdup(name);
+	r->merged = (struct watermark){.now = merged, .safe = merged};
+	r->known = (struct watermark){.now = known, .safe = known};
+	r->member = *name || merged || known;
+	return 0;
+}
+
+static int by_seq(const void *a, const void *b)
+{
+	const struct log_item *x = a, *y = b;
+	return x->seq < y->seq ? -1 : x->seq > y->seq;
+}
+
+static void logs_build(struct engine *e)
+{
+	for (node_t n = 0; n < e->n_slots; n++) {
+		const struct slot *s = &e->slots[n];
+		if (s->have && s->seq) {
+			struct index_log *l = &e->reps[0].log;
+			GROW(l->items, l->cap, l->n + 1);
+			l->items[l->n++] = (struct log_item){s->seq, n};
+		}
+		for (uint16_t i = 0; i < s->n_held; i++) {
+			struct index_log *l = &e->reps[i + 1].log;
+			if (!s->held[i].seq)
+				continue;
+			GROW(l->items, l->cap, l->n + 1);
+			l->items[l->n++] = (struct log_item){s->held[i].seq, n};
+		}
+	}
+	for (size_t i = 0; i < e->n_reps; i++)
+		if (e->reps[i].log.n)
+			qsort(e->reps[i].log.items, e->reps[i].log.n, sizeof(struct log_item), by_seq);
+}
+
+void engine_start(struct engine *e, bool index_new)
+{
+	assert(!e->started);
+	logs_build(e);
+	e->started = true;
+	e->index_new = index_new;
+	e->reps[0].seq = e->counter;
+	origins_load(e);
+	for (node_t n = 0; n < e->n_slots; n++)
+		if (e->slots[n].want)
+			plan(e, n);
+	report_changed(e);
+	engine_walk(e, (struct bytes){0});
+	e->walks[e->n_walks - 1].first = true;
+}
+
+/* ---- actions ---- */
+
+static bool next_event(struct engine *e)
+{
+	if (!e->n_events)
+		return false;
+	struct queued_event *q = &e->events[e->events_head];
+	tree_path(e->tree, q->node, &e->scratch);
+	buf_clear(&e->text);
+	if (q->text)
+		buf_add(&e->text, q->text, strlen(q->text) + 1);
+	e->action = (struct action){.type = ACT_EVENT, .event = q->event, .rep = q->rep,
+	                            .path = {e->scratch.data, e->scratch.len},
+	                            .text = q->text ? (const char *)e->text.data : NULL};
+	free(q->text);
+	e->events_head++;
+	if (--e->n_events == 0)
+		e->events_head = 0;
+	return true;
+}
+
+static bool next_store(struct engine *e)
+{
+	if (e->n_type[JOB_STORE] || e->store_retry_ms || !e->started)
+		return false;
+	bool marks = false;
+	for (size_t i = 1; i < e->n_reps && !e->dirty.n; i++) {
+		const struct replica *r = &e->reps[i];
+		marks |= r->merged.pending_at || r->known.pending_at;
+	}
+	if (!e->dirty.n && !marks)
+		return false;
+	size_t n = e->dirty.n < STORE_BATCH_MAX ? e->dirty.n : STORE_BATCH_MAX;
+	struct job *j = job_new(e, JOB_STORE, n);
+	struct queue_item it;
+	for (size_t i = 0; i < n; i++) {
+		queue_pop(&e->dirty, &it);
+		struct slot *s = slot_of(e, it.node);
+		s->flags = (uint16_t)((s->flags & ~F_DIRTY) | F_STORING);
+		j->nodes[i] = it.node;
+	}
+	/* Everything that was noted before the last of them goes along. */
+	e->dirty_stored += n;
+	if (!e->dirty.n)
+		e->dirty_stored = e->dirty_pushed = e->dirty_pushed ? e->dirty_pushed : 1;
+	for (size_t i = 1; i < e->n_reps; i++) {
+		watermark_stored(e, &e->reps[i].merged);
+		watermark_stored(e, &e->reps[i].known);
+	}
+	e->action = (struct action){.type = ACT_STORE, .job = j->id, .nodes = j->nodes, .n = n};
+	return true;
+}
+
+static void stored(struct engine *e, uint64_t job, bool again)
+{
+	struct job *j = job_find(e, job, JOB_STORE);
+	assert(j);
+	for (size_t i = 0; i < j->n; i++) {
+		slot_of(e, j->nodes[i])->flags &= (uint16_t)~F_STORING;
+		if (again)
+			set_dirty(e, j->nodes[i]);
+	}
+	job_end(e, j);
+}
+
+void engine_stored(struct engine *e, uint64_t job)
+{
+	stored(e, job, false);
+	for (size_t i = 0; i < PEERS_MAX; i++) {
+		struct peer *p = &e->peers[i];
+		if (p->up)
+			p->ack_due = e->reps[p->rep].merged.safe;
+	}
+}
+
+void engine_store_failed(struct engine *e, uint64_t job, const char *why)
+{
+	stored(e, job, true);
+	e->store_retry_ms = e->mono_ms + 5000;
+	emit(e, EVENT_NOTE, NODE_ROOT, 0, "the index could not be written: %s", why);
+}
+
+static bool next_tmp(struct engine *e)
+{
+	if (e->n_cancels) {
+		e->action = (struct action){.type = ACT_CANCEL, .job = e->cancels[--e->n_cancels]};
+		return true;
+	}
+	if (e->n_drop_tmps) {
+		e->action = (struct action){.type = ACT_DROP_TMP, .tmp = e->drop_tmps[--e->n_drop_tmps]};
+		return true;
+	}
+	return false;
+}
+
+/*
+ * The order: clients hear first; what is known is made durable, then told to peers; then the disk is
+ * looked at, and changed. So an announcement never waits behind work that it does not need.
+ */
+bool engine_next(struct engine *e, struct action *out)
+{
+	static bool (*const sources[])(struct engine *) = {
+		next_event, next_tmp, next_store, next_peer, next_list, next_look, next_plan, next_walked,
+	};
+	for (size_t i = 0; i < ARRAY_LEN(sources); i++) {
+		buf_clear(&e->scratch);
+		if (sources[i](e)) {
+			*out = e->action;
+			return true;
+		}
+	}
+	return false;
+}

@@ -1,0 +1,799 @@
+/*
+ * Owns what is learnt from the disk: walks, looks, hints of the watch; and turns what somebody here
+ * did into events of this replica. A listing alone proves nothing, since it may be older than what
+ * was applied meanwhile: whatever differs is looked at, and a look that ran beside an op is repeated.
+ */
+#include "config.h"
+#include "engine_internal.h"
+
+#include "path.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static struct walk *walk_find(struct engine *e, uint32_t id)
+{
+	for (size_t i = 0; id && i < e->n_walks; i++)
+		if (e->walks[i].id == id)
+			return &e->walks[i];
+	return NULL;
+}
+
+static void walk_add(struct engine *e, uint32_t id)
+{
+	struct walk *w = walk_find(e, id);
+	if (w)
+		w->outstanding++;
+}
+
+static void walk_sub(struct engine *e, uint32_t id)
+{
+	struct walk *w = walk_find(e, id);
+	if (w)
+		w->outstanding--;
+}
+
+static void walk_changed(struct engine *e, uint32_t id)
+{
+	struct walk *w = walk_find(e, id);
+	if (w)
+		w->changed++;
+}
+
+void queue_look(struct engine *e, node_t n, uint32_t walk, bool fresh)
+{
+	struct slot *s = slot_of(e, n);
+	if (s->flags & F_LOOKING) {
+		s->flags |= F_LOOK_AGAIN;
+		return;
+	}
+	if (s->flags & F_LOOK_QUEUED)
+		return;
+	s->flags |= F_LOOK_QUEUED;
+	walk_add(e, walk);
+	queue_push(fresh ? &e->fresh_looks : &e->looks, n, walk);
+}
+
+void queue_list(struct engine *e, node_t n, uint32_t walk)
+{
+	walk_add(e, walk);
+	queue_push(&e->lists, n, walk);
+}
+
+uint64_t engine_walk(struct engine *e, struct bytes path)
+{
+	GROW(e->walks, e->walks_cap, e->n_walks + 1);
+	node_t n = path.len ? add_node(e, path) : NODE_ROOT;
+	if (++e->next_walk == 0)
+		e->next_walk = 1;
+	e->walks[e->n_walks++] = (struct walk){.id = e->next_walk, .node = n};
+	if (n == NODE_ROOT)
+		queue_list(e, n, e->next_walk);
+	else
+		queue_look(e, n, e->next_walk, false);
+	return e->next_walk;
+}
+
+bool next_walked(struct engine *e)
+{
+	for (size_t i = 0; i < e->n_walks; i++) {
+		struct walk w = e->walks[i];
+		if (w.outstanding)
+			continue;
+		e->walks[i] = e->walks[--e->n_walks];
+		buf_clear(&e->text);
+		if (w.error)
+			buf_add(&e->text, w.error, strlen(w.error) + 1);
+		if (w.node == NODE_ROOT)
+			emit(e, EVENT_SCANNED, NODE_ROOT, 0, "%llu looked at, %llu changed",
+			     (unsigned long long)w.looked, (unsigned long long)w.changed);
+		e->action = (struct action){.type = ACT_WALKED, .job = w.id, .looked = w.looked,
+		                            .changed = w.changed,
+		                            .text = w.error ? (const char *)e->text.data : NULL};
+		free(w.error);
+		report_changed(e);
+		return true;
+	}
+	return false;
+}
+
+bool next_list(struct engine *e)
+{
+	struct queue_item it;
+	if (e->halted || e->n_type[JOB_LIST] >= LIST_JOBS_MAX || !queue_pop_last(&e->lists, &it))
+		return false;
+	struct job *j = job_new(e, JOB_LIST, 1);
+	j->nodes[0] = it.node;
+	j->walks = xcalloc(1, sizeof(*j->walks));
+	j->walks[0] = it.walk;
+	tree_path(e->tree, it.node, &e->scratch);
+	e->action = (struct action){.type = ACT_LIST, .job = j->id,
+	                            .path = {e->scratch.data, e->scratch.len}};
+	return true;
+}
+
+static bool look_batch(struct engine *e, struct queue *q, bool fresh)
+{
+	if (!q->n)
+		return false;
+	size_t n = q->n < LOOK_BATCH_MAX ? q->n : LOOK_BATCH_MAX;
+	struct job *j = job_new(e, JOB_LOOK, n);
+	j->walks = xcalloc(n, sizeof(*j->walks));
+	j->fresh = fresh;
+	e->n_fresh += fresh;
+	GROW(e->act_looks, e->act_looks_cap, n);
+	size_t *at = xcalloc(n + 1, sizeof(*at));
+	for (size_t i = 0; i < n; i++) {
+		struct queue_item it;
+		queue_pop(q, &it);
+		struct slot *s = slot_of(e, it.node);
+		s->flags = (uint16_t)((s->flags & ~(F_LOOK_QUEUED | F_LOOK_AGAIN)) | F_LOOKING);
+		j->nodes[i] = it.node;
+		j->walks[i] = it.walk;
+		at[i] = scratch_add_path(e, it.node);
+	}
+	at[n] = e->scratch.len;
+	for (size_t i = 0; i < n; i++)
+		e->act_looks[i] = (struct look){.path = {e->scratch.data + at[i], at[i + 1] - at[i]}};
+	free(at);
+	e->action = (struct action){.type = ACT_LOOK, .job = j->id, .looks = e->act_looks, .n = n};
+	return true;
+}
+
+bool next_look(struct engine *e)
+{
+	if (e->halted)
+		return false;
+	if (e->n_fresh < LOOK_FRESH_JOBS_MAX && look_batch(e, &e->fresh_looks, true))
+		return true;
+	return e->n_type[JOB_LOOK] - e->n_fresh < LOOK_JOBS_MAX && look_batch(e, &e->looks, false);
+}
+
+/* ---- what somebody here did ---- */
+
+/* A new durable state of this replica; what was wanted beside it still is. */
+static void local_update(struct engine *e, node_t n, struct state *have, uint64_t seq,
+                         const struct disk_facts *facts)
+{
+	struct slot *s = slot_of(e, n);
+	struct update u = {.what = UPDATE_HAVE, .have = *have, .seq = seq};
+	if (facts) {
+		u.what |= UPDATE_FACTS;
+		u.facts = *facts;
+	}
+	if (s->want) {
+		u.what |= UPDATE_WANT;
+		u.want = state_copy(&s->want->target);
+		state_merge(&u.want, have);
+	}
+	slot_update(e, n, &u);
+	plan(e, n);
+}
+
+/* The head `d` was consumed at another name: it goes here as well, which is an event of its own. */
+static void consume_at(struct engine *e, node_t n, struct dot d)
+{
+	if (n == NODE_NONE || !state_find(have_of(e, n), d))
+		return;
+	struct update u = {.what = UPDATE_WANT, .want = state_copy(have_of(e, n))};
+	state_remove_head(&u.want, d);
+	version_add(&u.want.context, next_dot(e));
+	if (slot_of(e, n)->want)
+		state_merge(&u.want, &slot_of(e, n)->want->target);
+	slot_update(e, n, &u);
+	plan(e, n);
+}
+
+/* Changing or deleting a shown file also removes the heads that it showed wherever else they are
+ * listed: at the path that this is a copy of, and at the copies of this path (SEMANTICS.md). */
+static void consume(struct engine *e, node_t n)
+{
+	const struct head *shown = shown_head(e, n);
+	if (!shown)
+		return;
+	struct state have = state_copy(have_of(e, n));
+	const uint64_t *origin = nodemap_get(&e->origin, n);
+	node_t of = origin ? (node_t)*origin : NODE_NONE;
+	struct head content = head_copy(shown);
+	for (uint16_t i = 0; i < have.n_heads; i++) {
+		if (!head_same_content(&have.heads[i], &content))
+			continue;
+		struct dot d = have.heads[i].dot;
+		consume_at(e, copy_node(e, n, d, false), d);
+		if (of == NODE_NONE)
+			continue;
+		consume_at(e, of, d);
+		node_t other = copy_node(e, of, d, false);
+		if (other != n)
+			consume_at(e, other, d);
+	}
+	head_release(&content);
+	state_release(&have);
+}
+
+static int64_t highest_rank(const struct state *s)
+{
+	int64_t rank = 0;
+	for (uint16_t i = 0; i < s->n_heads; i++)
+		if (s->heads[i].rank >= rank)
+			rank = s->heads[i].rank + 1;
+	return rank;
+}
+
+static struct disk_facts facts_of(const struct found *f)
+{
+	return (struct disk_facts){f->stamp, f->ctime_ns, f->mode, f->kind};
+}
+
+static void local_delete(struct engine *e, node_t n);
+
+static void delete_children(struct engine *e, node_t n)
+{
+	for (node_t c = tree_first_child(e->tree, n); c != NODE_NONE;
+	     c = tree_next_sibling(e->tree, c)) {
+		struct slot *s = slot_of(e, c);
+		if (s->flags & F_JOB)
+			s->flags |= F_LOOK_AGAIN;
+		else if (s->kind != KIND_ABSENT)
+			local_delete(e, c);
+	}
+}
+
+static void local_delete(struct engine *e, node_t n)
+{
+	struct disk_facts gone = {.kind = KIND_ABSENT};
+	if (slot_of(e, n)->kind == KIND_DIR)
+		delete_children(e, n);
+	slot_busy(e, n, false);
+	if (!have_of(e, n)->n_heads) {
+		struct update u = {.what = UPDATE_FACTS, .facts = gone};
+		slot_update(e, n, &u);
+		plan(e, n);
+		return;
+	}
+	struct state have = {0};
+	const struct head *shown = shown_head(e, n);
+	if (shown)
+		memcpy(have.gone, shown->hash, HASH_SIZE);
+	consume(e, n);
+	have.context = version_copy(&have_of(e, n)->context);
+	have.mode = have_of(e, n)->mode;
+	struct dot d = next_dot(e);
+	version_add(&have.context, d);
+	local_update(e, n, &have, d.counter, &gone);
+	struct slot *s = slot_of(e, n);
+	if (!(s->flags & F_MOVED))
+		emit(e, EVENT_DELETED, n, 0, NULL);
+	s->flags &= (uint16_t)~F_MOVED;
+}
+
+static void local_put(struct engine *e, node_t n, const struct found *f)
+{
+	struct slot *s = slot_of(e, n);
+	bool created = !have_of(e, n)->n_heads;
+	if (s->kind == KIND_DIR)
+		delete_children(e, n);
+	consume(e, n);
+	const struct state *old = have_of(e, n);
+	int64_t rank = highest_rank(old);
+	int64_t time = f->mtime_ns < e->wall_ns ? f->mtime_ns : e->wall_ns;
+	struct dot d = next_dot(e);
+	struct head h = {.dot = d, .rank = time > rank ? time : rank, .mtime = f->mtime_ns,
+	                 .kind = f->kind};
+	if (f->kind != KIND_DIR) {
+		h.size = f->size;
+		memcpy(h.hash, f->hash, HASH_SIZE);
+		h.target = f->target;
+	}
+	struct state have = {.context = version_copy(&old->context), .mode = old->mode};
+	if (f->kind != KIND_SYMLINK && (!have.mode.dot.counter || have.mode.bits != f->mode)) {
+		int64_t above = have.mode.dot.counter ? have.mode.rank + 1 : 0;
+		have.mode = (struct mode_reg){h.rank > above ? h.rank : above, d, f->mode};
+	}
+	state_add_head(&have, &h);
+	struct disk_facts facts = facts_of(f);
+	local_update(e, n, &have, d.counter, &facts);
+	s = slot_of(e, n);
+	s->flags &= (uint16_t)~F_FOUND;
+	bool first = false;
+	for (size_t i = 0; i < e->n_walks; i++)
+		first |= e->walks[i].first;
+	if (first && e->index_new)
+		s->flags |= F_FOUND;
+	if (s->flags & F_MOVED) {
+		s->flags &= (uint16_t)~F_MOVED;
+		return; /* told already */
+	}
+	if (!first)
+		emit(e, created ? EVENT_CREATED : EVENT_CHANGED, n, 0, NULL);
+}
+
+static void local_chmod(struct engine *e, node_t n, const struct found *f)
+{
+	const struct state *old = have_of(e, n);
+	int64_t time = f->ctime_ns < e->wall_ns ? f->ctime_ns : e->wall_ns;
+	if (time <= old->mode.rank)
+		time = old->mode.rank + 1;
+	struct dot d = next_dot(e);
+	struct state have = state_copy(old);
+	version_add(&have.context, d);
+	have.mode = (struct mode_reg){time, d, f->mode};
+	struct disk_facts facts = facts_of(f);
+	local_update(e, n, &have, d.counter, &facts);
+	emit(e, EVENT_CHANGED, n, 0, "permissions %03o", f->mode);
+}
+
+/* Does the disk show what the target asks for, with nothing else to be kept? */
+static bool is_target(const struct engine *e, node_t n, const struct found *f)
+{
+	const struct slot *s = slot_of(e, n);
+	if (!s->want)
+		return false;
+	bool dir;
+	const struct head *w = target_head(e, n, &dir);
+	if (!w || w->kind != f->kind)
+		return false;
+	if (w->kind != KIND_DIR && memcmp(w->hash, f->hash, HASH_SIZE) != 0)
+		return false;
+	for (uint16_t i = 0; i < s->want->target.n_heads; i++)
+		if (!head_same_content(&s->want->target.heads[i], w))
+			return false;
+	return true;
+}
+
+/* Was this deleted elsewhere, before an index was lost here? Then it is an old file, not a new one. */
+static bool is_deleted_elsewhere(const struct engine *e, node_t n, const struct found *f)
+{
+	const struct slot *s = slot_of(e, n);
+	static const uint8_t none[HASH_SIZE];
+	return e->index_new && !s->have && s->want && !s->want->target.n_heads && !s->live &&
+	       f->kind == KIND_FILE && memcmp(s->want->target.gone, none, HASH_SIZE) != 0 &&
+	       memcmp(s->want->target.gone, f->hash, HASH_SIZE) == 0;
+}
+
+/* Returns whether it was a change. */
+static bool local_found(struct engine *e, node_t n, const struct found *f)
+{
+	struct slot *s = slot_of(e, n);
+	slot_busy(e, n, false);
+	if (!s->want)
+		problem_set(e, 0, n, NULL);
+	if (f->kind == KIND_ABSENT) {
+		if (s->kind == KIND_ABSENT) {
+			plan(e, n);
+			return false;
+		}
+		local_delete(e, n);
+		return true;
+	}
+	struct update u = {.what = UPDATE_FACTS, .facts = facts_of(f)};
+	if (f->kind == KIND_OTHER) {
+		if (s->kind == KIND_OTHER)
+			return false;
+		if (s->kind != KIND_ABSENT)
+			local_delete(e, n);
+		slot_update(e, n, &u);
+		plan(e, n);
+		return true;
+	}
+	const struct head *shown = shown_head(e, n);
+	bool same = f->kind == KIND_DIR
+	          ? s->kind == KIND_DIR /* one that stayed because it is not empty is none of ours */
+	          : shown && shown->kind == f->kind && memcmp(shown->hash, f->hash, HASH_SIZE) == 0;
+	if (same) {
+		bool chmod = f->kind != KIND_SYMLINK && s->mode != f->mode &&
+		             have_of(e, n)->mode.bits != f->mode;
+		if (chmod)
+			local_chmod(e, n, f);
+		else
+			slot_update(e, n, &u);
+		plan(e, n);
+		return chmod;
+	}
+	if (is_deleted_elsewhere(e, n, f)) {
+		slot_update(e, n, &u);
+		plan(e, n);
+		return true;
+	}
+	if (is_target(e, n, f) && s->kind != KIND_DIR) {
+		u.what |= UPDATE_HAVE | UPDATE_NO_WANT;
+		u.have = state_copy(&s->want->target);
+		slot_update(e, n, &u);
+		plan_children(e, n);
+		return true;
+	}
+	local_put(e, n, f);
+	return true;
+}
+
+/* ---- moves ---- */
+
+static uint64_t move_value(size_t move, node_t from)
+{
+	return (uint64_t)move << 32 | from;
+}
+
+/* All folders of a moved tree are listed: now what was at the old name is seen to be gone. */
+static void move_done_one(struct engine *e, size_t move)
+{
+	struct move *m = &e->moves[move];
+	if (--m->outstanding)
+		return;
+	queue_look(e, m->from, 0, true);
+	m->from = NODE_NONE;
+	while (e->n_moves && e->moves[e->n_moves - 1].from == NODE_NONE)
+		e->n_moves--;
+}
+
+/* The object at a new name is the one that was at the old: its hash is known. */
+static bool known_by_move(struct engine *e, const uint64_t *move, node_t n, const struct listed *it,
+                          struct found *out)
+{
+	if (!move)
+		return false;
+	node_t was = tree_child(e->tree, (node_t)(*move & UINT32_MAX), it->name);
+	if (was == NODE_NONE || was == n)
+		return false;
+	const struct slot *s = slot_of(e, was);
+	const struct head *h = shown_head(e, was);
+	if (!h || s->kind != it->found.kind || s->stamp != it->found.stamp ||
+	    s->ctime_ns != it->found.ctime_ns || s->flags & (F_RACY | F_LOOKING | F_LOOK_QUEUED | F_JOB))
+		return false;
+	*out = it->found;
+	memcpy(out->hash, h->hash, HASH_SIZE);
+	out->target = h->target; /* borrowed */
+	out->size = h->size;
+	return true;
+}
+
+void engine_moved(struct engine *e, node_t from_dir, struct bytes from, node_t to_dir, struct bytes to)
+{
+	node_t a = tree_child(e->tree, from_dir, from);
+	tree_path(e->tree, to_dir, &e->text);
+	buf_add(&e->text, "/", 1);
+	buf_add(&e->text, to.p, to.len);
+	size_t skip = to_dir == NODE_ROOT;
+	if (path_check((struct bytes){e->text.data + skip, e->text.len - skip})) {
+		engine_hint(e, from_dir, from, HINT_GONE);
+		engine_hint(e, to_dir, to, HINT_CHANGED);
+		return;
+	}
+	node_t b = add_child(e, to_dir, to);
+	if (a == NODE_NONE || slot_of(e, a)->kind == KIND_ABSENT || slot_of(e, a)->flags & F_JOB) {
+		engine_hint(e, to_dir, to, HINT_CHANGED);
+		if (a != NODE_NONE)
+			engine_hint(e, from_dir, from, HINT_GONE);
+		return;
+	}
+	nodemap_remove(&e->busy_due, b);
+	slot_of(e, a)->flags |= F_MOVED;
+	slot_of(e, b)->flags |= F_MOVED;
+	tree_path(e->tree, a, &e->text);
+	buf_add(&e->text, "", 1);
+	emit(e, EVENT_MOVED, b, 0, "%s", (const char *)e->text.data);
+	if (slot_of(e, a)->kind != KIND_DIR) {
+		/* The new name first, so that peers find the content while it is still at the old one. */
+		queue_look(e, b, 0, true);
+		queue_look(e, a, 0, true);
+		return;
+	}
+	GROW(e->moves, e->moves_cap, e->n_moves + 1);
+	e->moves[e->n_moves] = (struct move){a, b, 1};
+	nodemap_put(&e->moved_dir, b, move_value(e->n_moves, a));
+	e->n_moves++;
+	queue_look(e, b, 0, true);
+}
+
+/* ---- answers ---- */
+
+static int by_node(const void *a, const void *b)
+{
+	node_t x = *(const node_t *)a, y = *(const node_t *)b;
+	return x < y ? -1 : x > y;
+}
+
+const char *error_text(int error)
+{
+	switch (-error) {
+	case EACCES:
+	case EPERM: return "no access";
+	case ENOSPC: return "disk full";
+	case EDQUOT: return "quota exceeded";
+	case EROFS: return "read-only file system";
+	case ENAMETOOLONG: return "name too long for this file system";
+	case EXDEV: return "another file system is mounted here";
+	case EILSEQ:
+	case EINVAL: return "name not possible on this file system";
+	case ENOTEMPTY: return "folder holds files that are not synced";
+	case EFBIG: return "file too large for this file system";
+	case EMFILE:
+	case ENFILE: return "too many open files";
+	default: return strerror(-error);
+	}
+}
+
+/* Full path of a child as the tree would have it; false if it cannot be an entry. */
+static bool child_possible(struct engine *e, node_t dir, struct bytes name)
+{
+	tree_path(e->tree, dir, &e->text);
+	if (e->text.len)
+		buf_add(&e->text, "/", 1);
+	buf_add(&e->text, name.p, name.len);
+	return path_check((struct bytes){e->text.data, e->text.len}) == PATH_OK;
+}
+
+static void item_listed(struct engine *e, node_t dir, const struct listed *it, uint32_t walk,
+                        const uint64_t *move, node_t *out)
+{
+	node_t n = add_child(e, dir, it->name);
+	*out = n;
+	struct walk *w = walk_find(e, walk);
+	if (w)
+		w->looked++;
+	struct slot *s = slot_of(e, n);
+	if (s->flags & F_JOB)
+		return;
+	const struct found *f = &it->found;
+	struct found moved;
+	if (f->kind == KIND_DIR) {
+		if (move && tree_child(e->tree, (node_t)(*move & UINT32_MAX), it->name) != NODE_NONE) {
+			node_t was = tree_child(e->tree, (node_t)(*move & UINT32_MAX), it->name);
+			size_t index = (size_t)(*move >> 32);
+			if (!nodemap_get(&e->moved_dir, n)) {
+				e->moves[index].outstanding++;
+				nodemap_put(&e->moved_dir, n, move_value(index, was));
+			}
+		}
+		if (s->kind != KIND_DIR || s->stamp != f->stamp || s->mode != f->mode)
+			queue_look(e, n, walk, walk == 0);
+		else if (walk || nodemap_get(&e->moved_dir, n))
+			queue_list(e, n, walk);
+		return;
+	}
+	if (s->kind == f->kind && s->stamp == f->stamp && s->ctime_ns == f->ctime_ns &&
+	    !(s->flags & F_RACY))
+		return;
+	if (f->kind == KIND_OTHER && s->kind == KIND_OTHER)
+		return;
+	if (!(s->flags & (F_LOOKING | F_LOOK_QUEUED)) && known_by_move(e, move, n, it, &moved)) {
+		slot_of(e, n)->flags |= F_MOVED;
+		node_t was = tree_child(e->tree, (node_t)(*move & UINT32_MAX), it->name);
+		slot_of(e, was)->flags |= F_MOVED;
+		local_found(e, n, &moved);
+		return;
+	}
+	queue_look(e, n, walk, walk == 0);
+}
+
+static void list_failed(struct engine *e, node_t dir, int error, uint32_t walk)
+{
+	struct walk *w = walk_find(e, walk);
+	if (dir == NODE_ROOT) {
+		if (w && !w->error)
+			w->error = xstrdup(error_text(error));
+	} else if (error == -ENOENT || error == -ENOTDIR || error == -ELOOP) {
+		queue_look(e, dir, walk, walk == 0);
+	} else {
+		problem_set(e, 0, dir, error_text(error));
+	}
+}
+
+void engine_listed(struct engine *e, uint64_t job, int error, const struct listed *items, size_t n,
+                   bool unwatched)
+{
+	struct job *j = job_find(e, job, JOB_LIST);
+	assert(j);
+	node_t dir = j->nodes[0];
+	uint32_t walk = j->walks[0];
+	job_end(e, j);
+	const uint64_t *at = nodemap_get(&e->moved_dir, dir);
+	uint64_t move_copy = at ? *at : 0;
+	const uint64_t *move = at ? &move_copy : NULL;
+	if (e->halted) {
+		struct walk *w = walk_find(e, walk);
+		if (w && !w->error)
+			w->error = xstrdup(e->halted);
+		goto out;
+	}
+	if (error) {
+		list_failed(e, dir, error, walk);
+		goto out;
+	}
+	struct slot *s = slot_of(e, dir);
+	if (!(s->flags & F_UNWATCHED) != !unwatched) {
+		s->flags ^= F_UNWATCHED;
+		e->unwatched += unwatched ? 1 : (uint64_t)-1;
+		if (unwatched && e->unwatched == 1)
+			e->unwatched_due_ms = e->mono_ms + UNWATCHED_MS;
+	}
+	if (dir != NODE_ROOT && s->kind != KIND_DIR)
+		goto out; /* gone again, or not yet looked at: the look lists it */
+	if (!s->want)
+		problem_set(e, 0, dir, NULL);
+	node_t *there = xcalloc(n, sizeof(*there));
+	size_t n_there = 0;
+	uint64_t impossible = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (!child_possible(e, dir, items[i].name)) {
+			impossible++;
+			continue;
+		}
+		item_listed(e, dir, &items[i], walk, move, &there[n_there++]);
+	}
+	if (impossible)
+		problem_set(e, 0, dir, "holds names that cannot be synced: too long, too deep or reserved");
+	qsort(there, n_there, sizeof(*there), by_node);
+	for (node_t c = tree_first_child(e->tree, dir); c != NODE_NONE;
+	     c = tree_next_sibling(e->tree, c))
+		if (slot_of(e, c)->kind != KIND_ABSENT && !(slot_of(e, c)->flags & F_JOB) &&
+		    !bsearch(&c, there, n_there, sizeof(c), by_node))
+			queue_look(e, c, walk, walk == 0);
+	free(there);
+out:
+	if (move) {
+		nodemap_remove(&e->moved_dir, dir);
+		move_done_one(e, (size_t)(move_copy >> 32));
+	}
+	walk_sub(e, walk);
+}
+
+/* Looks again later: it changes while it is read. */
+static void look_busy(struct engine *e, node_t n)
+{
+	uint64_t first = e->mono_ms;
+	const uint64_t *at = nodemap_get(&e->busy, n);
+	if (at)
+		first = *at;
+	else
+		nodemap_put(&e->busy, n, first);
+	uint64_t waited = e->mono_ms - first;
+	uint64_t delay = waited < 500 ? 250 : waited < 20000 ? waited / 2 : 10000;
+	nodemap_put(&e->busy_due, n, e->mono_ms + delay);
+	timer_add(e, e->mono_ms + delay, n, TIMER_LOOK);
+	slot_busy(e, n, true);
+}
+
+static void look_failed(struct engine *e, node_t n, int error, uint32_t walk)
+{
+	node_t parent = tree_parent(e->tree, n);
+	if (error == -EAGAIN) {
+		look_busy(e, n);
+	} else if ((error == -ENOENT || error == -ENOTDIR || error == -ELOOP) && parent != NODE_ROOT &&
+	           parent != NODE_NONE) {
+		queue_look(e, parent, walk, walk == 0);
+	} else {
+		problem_set(e, 0, n, error_text(error));
+	}
+}
+
+static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk)
+{
+	struct slot *s = slot_of(e, n);
+	s->flags &= (uint16_t)~F_LOOKING;
+	if (e->halted)
+		return;
+	if (s->flags & F_JOB) {
+		s->flags |= F_LOOK_AGAIN; /* the job's end looks */
+		return;
+	}
+	if (s->flags & F_LOOK_AGAIN) {
+		s->flags &= (uint16_t)~F_LOOK_AGAIN;
+		queue_look(e, n, walk, walk == 0);
+		return;
+	}
+	const uint64_t *move = nodemap_get(&e->moved_dir, n);
+	if (l->error) {
+		look_failed(e, n, l->error, walk);
+		plan(e, n);
+	} else {
+		nodemap_remove(&e->busy, n);
+		bool was_dir = s->kind == KIND_DIR;
+		if (local_found(e, n, &l->found))
+			walk_changed(e, walk);
+		bool is_dir = l->found.kind == KIND_DIR;
+		if (is_dir && (walk || !was_dir || move)) {
+			queue_list(e, n, walk);
+			return;
+		}
+	}
+	if (move) { /* the moved folder has gone on, or is none any more */
+		size_t index = (size_t)(*move >> 32);
+		nodemap_remove(&e->moved_dir, n);
+		move_done_one(e, index);
+	}
+}
+
+void engine_looked(struct engine *e, uint64_t job, struct look *looks, size_t n)
+{
+	struct job *j = job_find(e, job, JOB_LOOK);
+	assert(j && j->n == n);
+	node_t *nodes = j->nodes;
+	uint32_t *walks = j->walks;
+	j->nodes = NULL;
+	j->walks = NULL;
+	job_end(e, j);
+	for (size_t i = 0; i < n; i++) {
+		looked_one(e, nodes[i], &looks[i], walks[i]);
+		walk_sub(e, walks[i]);
+		free(looks[i].found.target);
+		looks[i].found.target = NULL;
+	}
+	free(nodes);
+	free(walks);
+	report_changed(e);
+}
+
+/* ---- hints ---- */
+
+void disk_timer(struct engine *e, node_t n)
+{
+	const uint64_t *due = nodemap_get(&e->busy_due, n);
+	if (!due)
+		return;
+	if (*due > e->mono_ms) {
+		timer_add(e, *due, n, TIMER_LOOK);
+		return;
+	}
+	nodemap_remove(&e->busy_due, n);
+	queue_look(e, n, 0, true);
+}
+
+/* Looks at n when `due_ms` has come; a later call moves that. */
+static void look_later(struct engine *e, node_t n, uint64_t due_ms)
+{
+	bool armed = nodemap_get(&e->busy_due, n) != NULL;
+	nodemap_put(&e->busy_due, n, due_ms);
+	if (!armed)
+		timer_add(e, due_ms, n, TIMER_LOOK);
+}
+
+void engine_hint(struct engine *e, node_t dir, struct bytes name, enum hint what)
+{
+	if (what == HINT_LIST) {
+		queue_list(e, dir, 0);
+		return;
+	}
+	if (!child_possible(e, dir, name))
+		return;
+	node_t n = what == HINT_GONE ? tree_child(e->tree, dir, name) : add_child(e, dir, name);
+	if (n == NODE_NONE)
+		return;
+	switch (what) {
+	case HINT_WRITING: {
+		const uint64_t *first = nodemap_get(&e->busy, n);
+		uint64_t since = first ? *first : e->mono_ms;
+		if (!first)
+			nodemap_put(&e->busy, n, since);
+		uint64_t due = e->mono_ms + QUIET_MS;
+		look_later(e, n, due < since + CEILING_MS ? due : since + CEILING_MS);
+		slot_busy(e, n, true);
+		break;
+	}
+	case HINT_CREATED:
+		if (!nodemap_get(&e->busy_due, n))
+			look_later(e, n, e->mono_ms + CREATED_WAIT_MS);
+		break;
+	case HINT_CHANGED:
+	case HINT_GONE:
+		nodemap_remove(&e->busy_due, n);
+		nodemap_remove(&e->busy, n);
+		queue_look(e, n, 0, true);
+		break;
+	case HINT_LIST:
+		break;
+	}
+}
+
+void engine_halt(struct engine *e, const char *why)
+{
+	bool was = e->halted != NULL;
+	free(e->halted);
+	e->halted = why ? xstrdup(why) : NULL;
+	report_changed(e);
+	if (why && !was)
+		emit(e, EVENT_NOTE, NODE_ROOT, 0, "stopped: %s", why);
+	if (!why && was) {
+		emit(e, EVENT_NOTE, NODE_ROOT, 0, "the folder is back");
+		engine_walk(e, (struct bytes){0});
+	}
+}

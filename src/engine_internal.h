@@ -1,0 +1,429 @@
+/*
+ * What the files of the engine share: its structures, and the one function that changes a path.
+ *
+ *	engine.c         life, loading, records, slot_update(), actions in their order
+ *	engine_disk.c    walks, looks, hints; what somebody here changed
+ *	engine_plan.c    what the disk lacks: copies, folders, contents, deletions
+ *	engine_peer.c    indexes in and out, reports, who is reachable
+ *	engine_view.c    rows, cells, notes, status
+ *
+ * Every path has a slot. `have` is what the disk shows durably and what is announced; `want` is there
+ * only while the merged state (the target) is something else that the disk has yet to show.
+ */
+#ifndef TUTTI_ENGINE_INTERNAL_H
+#define TUTTI_ENGINE_INTERNAL_H
+
+#include "engine.h"
+#include "nodemap.h"
+
+#define LIST_JOBS_MAX 4
+#define LOOK_JOBS_MAX 3         /* batches from walks */
+#define LOOK_FRESH_JOBS_MAX 2   /* batches from hints, so that they never wait behind a walk */
+#define LOOK_BATCH_MAX 64
+#define LOOK_BATCH_BYTES (16u << 20)
+#define APPLY_JOBS_MAX 2
+#define APPLY_BATCH_MAX 256
+#define APPLY_BATCH_BYTES (4u << 20)
+#define FETCH_JOBS_MAX 32
+#define STORE_BATCH_MAX 4096
+#define INDEX_BATCH_MAX 2000
+#define INDEX_BATCH_BYTES (192u << 10)
+#define INDEX_INFLIGHT_MAX 2
+#define INLINE_MAX (16u << 10)        /* contents up to here travel with their entry */
+#define DATA_HELD_MAX (32u << 20)     /* such contents in memory before peers are not read any more */
+#define RACY_NS 2000000000            /* stamps this fresh are looked at again by the next walk */
+#define CREATED_WAIT_MS 40            /* a new file whose writer has not closed it */
+#define QUIET_MS 2000                 /* an open file that rests this long is looked at */
+#define CEILING_MS 30000              /* an open file that never rests is looked at */
+#define UNWATCHED_MS 60000            /* folders without a watch are listed again */
+#define BURST_MS 1000                 /* how long deletions wait for the rest of a batch */
+#define REPORT_MS 250                 /* between reports of this replica */
+#define RETRY_MIN_MS 250
+#define RETRY_MAX_MS 300000
+#define PROBLEMS_SENT_MAX 1000
+#define PEERS_MAX 64
+#define EVENTS_QUEUED_MAX 4096
+
+/* What another replica holds at a path. seq 0: nothing is known. */
+struct held {
+	uint64_t seq;
+	uint64_t stamp;
+	uint32_t content;
+	uint8_t kind;
+};
+
+enum phase {
+	PHASE_QUEUED,
+	PHASE_DEFERRED,   /* until the burst of announcements is over */
+	PHASE_WAITING,    /* for a copy, a folder, children, another path's content */
+	PHASE_FETCHING,
+	PHASE_APPLYING,
+	PHASE_NO_HOLDER,  /* no connected peer has the content */
+	PHASE_RETRY,      /* failed; again at retry_ms */
+};
+
+struct want {
+	struct state target;
+	uint8_t *data;          /* content that came along */
+	size_t data_len;
+	uint8_t data_hash[HASH_SIZE];
+	uint64_t tmp;           /* finished temporary file of tmp_hash; 0: none */
+	uint8_t tmp_hash[HASH_SIZE];
+	uint64_t retry_ms;
+	uint64_t tried;         /* peers that did not have the content: bit = number of the peer */
+	node_t source;          /* the path whose file is to move here, claimed; or NODE_NONE */
+	uint16_t tries;
+	uint8_t phase;
+	bool no_local;          /* a local copy failed: fetch */
+	bool has_data;
+};
+
+enum {
+	F_RACY = 1 << 0,     /* stamped so recently that the next walk must read it again */
+	F_FOUND = 1 << 1,    /* own head made by the first walk of a new index: was it deleted elsewhere? */
+	F_BUSY = 1 << 2,     /* being written */
+	F_LOOK_QUEUED = 1 << 3,
+	F_LOOKING = 1 << 4,
+	F_LOOK_AGAIN = 1 << 5,
+	F_PLAN_QUEUED = 1 << 6,
+	F_JOB = 1 << 7,      /* an op or a fetch runs */
+	F_PLAN_AGAIN = 1 << 8,
+	F_DIRTY = 1 << 9,    /* to be stored */
+	F_STORING = 1 << 10,
+	F_CLAIMED = 1 << 11, /* its file is to move elsewhere: do not delete it yet */
+	F_UNWATCHED = 1 << 12,
+	F_COPY = 1 << 13,    /* a conflict copy: `origin` knows of what */
+	F_IN_CONTENT = 1 << 14,
+	F_MOVED = 1 << 15,   /* here already: the move is told instead of the creation or deletion */
+};
+
+struct slot {
+	struct state *have;
+	struct want *want;
+	struct held *held;      /* of replica r at [r - 1] */
+	uint64_t seq;           /* of have */
+	uint64_t stamp;         /* what the disk shows, as last seen */
+	int64_t ctime_ns;
+	uint32_t content_next;  /* chain of equal buckets in the content map */
+	uint32_t live;          /* children that are live in the target */
+	uint16_t n_held;
+	uint16_t mode;
+	uint16_t flags;
+	uint8_t kind;           /* enum kind or KIND_OTHER */
+	bool leftover;          /* a deleted folder that stays for what is not carried in it */
+};
+
+struct log_item {
+	uint64_t seq;
+	node_t node;
+};
+
+/* What was announced by a replica, in order; items whose node has moved on are skipped. */
+struct index_log {
+	struct log_item *items;
+	size_t n, cap;
+};
+
+struct queue {
+	struct queue_item {
+		node_t node;
+		uint32_t walk; /* 0: of no walk */
+	} *items;
+	size_t head, n, cap; /* items[head .. head + n) */
+};
+
+void queue_push(struct queue *q, node_t node, uint32_t walk);
+bool queue_pop(struct queue *q, struct queue_item *out);
+bool queue_pop_last(struct queue *q, struct queue_item *out);
+void queue_release(struct queue *q);
+
+struct timer {
+	uint64_t due_ms;
+	node_t node;
+	uint8_t what; /* enum timer_what */
+};
+enum timer_what { TIMER_LOOK, TIMER_RETRY };
+
+/* Paths that failed on one replica, with reasons. */
+struct problems {
+	struct problem_item {
+		node_t node;
+		char *reason; /* owned */
+	} *items;
+	size_t n, cap;
+	struct nodemap at; /* node -> index into items */
+};
+
+/* Durable only once all that was dirty when it was noted has been stored. */
+struct watermark {
+	uint64_t now;        /* as it is in memory */
+	uint64_t safe;       /* as it may be stored */
+	uint64_t pending;    /* becomes safe ... */
+	uint64_t pending_at; /* ... when so many dirty nodes have been stored; 0: none pending */
+};
+
+struct replica {
+	struct index_log log;       /* of replica 0: own entries; else what is known of it */
+	struct watermark merged, known;
+	uint64_t seq, acked, n_held, n_both, n_equal;
+	char *name, *address;
+	uint64_t report_n, pending, pending_bytes, files, bytes, n_problems;
+	struct problems problems;
+	rep_t *links;
+	size_t n_links;
+	int peer;
+	rep_t via;
+	bool member, reachable;
+};
+
+struct peer {
+	bool up, synced, dropped;
+	rep_t rep;
+	unsigned inflight;          /* ACT_INDEX and ACT_HAVE not yet sent */
+	uint64_t sent_to;           /* own index */
+	uint64_t *relayed_to;       /* known index of each replica */
+	uint64_t *reports_sent;     /* report number of each replica */
+	size_t n_reps;              /* of the two above */
+	bool index_complete;        /* its index was read to the end once */
+	bool burst;                 /* more entries are on their way from it */
+	bool told_more;             /* it was told so by us */
+	bool send_sync;
+	uint64_t ack_due, ack_sent;
+	char *drop_reason;
+};
+
+struct job_op {
+	node_t node, from;          /* from: SOURCE_MOVE, else NODE_NONE */
+	struct state target;        /* what the disk shows when the op has been done */
+	enum op_type type;
+	enum op_source source;
+	bool used_tmp;
+};
+
+enum job_type { JOB_LIST, JOB_LOOK, JOB_FETCH, JOB_APPLY, JOB_STORE };
+
+struct job {
+	uint64_t id;
+	enum job_type type;
+	node_t *nodes;
+	uint32_t *walks;            /* of each node, for LIST and LOOK */
+	struct job_op *ops;
+	size_t n;
+	unsigned peer;              /* FETCH */
+	uint8_t hash[HASH_SIZE];    /* FETCH */
+	uint64_t size;
+	bool fresh, cancelled;
+};
+
+struct walk {
+	uint32_t id;
+	node_t node;
+	uint64_t outstanding, looked, changed;
+	char *error;
+	bool first;
+};
+
+struct move {
+	node_t from, to;
+	size_t outstanding;         /* folders of the new tree still to be listed */
+};
+
+struct queued_event {
+	enum engine_event event;
+	node_t node;
+	rep_t rep;
+	char *text;                 /* owned, may be NULL */
+};
+
+struct engine {
+	struct tree *tree;
+	struct rows *rows;
+	struct slot *slots;         /* by node */
+	size_t n_slots, slots_cap;
+	uint32_t *content_buckets;
+	size_t content_cap, content_n;
+
+	struct replica_id *ids;     /* by rep_t */
+	struct replica *reps;
+	size_t n_reps;
+	uint64_t counter;
+	uint64_t n_have;            /* nodes with a state */
+	char *name;
+
+	int64_t wall_ns;
+	uint64_t mono_ms;
+
+	struct peer peers[PEERS_MAX];
+	struct queue lists, looks, fresh_looks, plans, removals;
+	struct queue deferred;      /* plans that wait for the end of a burst */
+	struct queue fetches;       /* wait for a free fetch job */
+	struct queue same_content;  /* wait for a content that is being fetched for another path */
+	struct queue no_holder;     /* nobody connected has their content */
+	uint64_t burst_until_ms;
+	struct queue dirty;
+	uint64_t dirty_pushed, dirty_stored;
+	uint64_t store_retry_ms;
+	struct timer *timers;       /* a heap by due_ms */
+	size_t n_timers, timers_cap;
+	struct nodemap busy;        /* node -> first time it was seen being written, ms */
+	struct nodemap busy_due;    /* node -> when it is looked at, ms */
+	struct nodemap origin;      /* conflict copy -> the path that it belongs to */
+	struct nodemap moved_dir;   /* new folder -> index of its move << 32 | old folder */
+	struct move *moves;
+	size_t n_moves, moves_cap;
+
+	struct job *jobs;
+	size_t n_jobs, jobs_cap;
+	uint64_t next_job;
+	unsigned n_type[5];         /* running jobs by type */
+	unsigned n_fresh;
+
+	struct walk *walks;
+	size_t n_walks, walks_cap;
+	uint32_t next_walk;
+
+	struct queued_event *events;
+	size_t events_head, n_events, events_cap;
+	uint64_t events_lost;
+
+	uint64_t *drop_tmps;
+	size_t n_drop_tmps, drop_tmps_cap;
+	uint64_t *cancels;
+	size_t n_cancels, cancels_cap;
+
+	size_t data_held;
+	uint64_t n_wants, want_bytes, n_conflicts, n_other;
+	uint64_t unwatched, unwatched_due_ms;
+	uint64_t report_due_ms, reported_ms;
+	uint64_t report_print;      /* a fingerprint of the last report */
+	rep_t flip_rep;             /* member_set() in progress: rows below flip_to have heard */
+	node_t flip_at;
+	bool flip_member;
+	bool report_dirty, started, index_new;
+	char *halted;
+
+	/* What the current action points to. */
+	struct action action;
+	struct buf scratch, text;
+	struct look *act_looks;
+	struct index_node *act_index;
+	node_t *act_nodes;
+	size_t act_looks_cap, act_index_cap, act_nodes_cap;
+	struct batch *batch;        /* of ops, while it is put together */
+	struct problem *rep_problems;
+	size_t rep_problems_cap;
+	struct replica_id *rep_links;
+	size_t rep_links_cap;
+	struct buf rep_text;
+};
+
+/* ---- engine.c ---- */
+
+node_t add_node(struct engine *e, struct bytes path); /* with all its slots */
+node_t add_child(struct engine *e, node_t dir, struct bytes name);
+static inline struct slot *slot_of(const struct engine *e, node_t n)
+{
+	assert(n < e->n_slots);
+	return &e->slots[n];
+}
+
+/* The merged state of a path: what it will be. Never NULL; may be empty. */
+const struct state *target_of(const struct engine *e, node_t n);
+const struct state *have_of(const struct engine *e, node_t n);
+bool node_live(const struct engine *e, node_t n); /* in the target: has heads or a live child */
+/* The head that the disk shows: of a file or symlink, else NULL. */
+const struct head *shown_head(const struct engine *e, node_t n);
+/* The target has heads that cannot all have the name. */
+bool in_conflict(const struct engine *e, node_t n);
+/* The first four bytes of a head's hash, as replicas tell each other who holds what; 0: none. */
+uint32_t content_mark(const struct head *h);
+/* What the target shows; *dir: a folder takes the name (the head may then be NULL). */
+const struct head *target_head(const struct engine *e, node_t n, bool *dir);
+
+struct disk_facts {
+	uint64_t stamp;
+	int64_t ctime_ns;
+	uint16_t mode;
+	uint8_t kind;
+};
+
+/*
+ * The only way to change what a path has, wants or shows. Keeps rows, totals, content map, counts of
+ * agreement, liveness of parents, logs and the dirty queue in step.
+ * have: taken over, the new durable state; its sequence number is `seq` (0: the next counter).
+ * want: taken over, the new target; to drop it pass UPDATE_NO_WANT. facts: copied.
+ */
+enum { UPDATE_HAVE = 1, UPDATE_WANT = 2, UPDATE_NO_WANT = 4, UPDATE_FACTS = 8 };
+struct update {
+	unsigned what;
+	struct state have;
+	uint64_t seq;
+	struct state want;
+	struct disk_facts facts;
+};
+void slot_update(struct engine *e, node_t n, struct update *u);
+void held_update(struct engine *e, rep_t rep, node_t n, const struct held *h);
+void slot_phase(struct engine *e, node_t n, enum phase phase); /* of a slot with a want */
+void want_force(struct engine *e, node_t n); /* a want for what is had already: only the disk differs */
+/* A replica becomes, or is no more, a column of the table: every row is told. */
+void member_set(struct engine *e, rep_t rep, bool member);
+bool is_member(const struct engine *e, rep_t rep, node_t n);
+void slot_busy(struct engine *e, node_t n, bool busy);
+void slot_leftover(struct engine *e, node_t n); /* until the folder goes or is live again */
+
+struct dot next_dot(struct engine *e);
+void set_dirty(struct engine *e, node_t n);
+void watermark_set(struct engine *e, struct watermark *w, uint64_t value);
+void emit(struct engine *e, enum engine_event ev, node_t n, rep_t rep, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
+void timer_add(struct engine *e, uint64_t due_ms, node_t n, enum timer_what what);
+void problem_set(struct engine *e, rep_t rep, node_t n, const char *reason); /* NULL: solved */
+const char *problem_get(const struct engine *e, rep_t rep, node_t n);
+void problems_clear(struct engine *e, rep_t rep);
+
+struct job *job_new(struct engine *e, enum job_type type, size_t n);
+struct job *job_find(struct engine *e, uint64_t id, enum job_type type);
+void job_end(struct engine *e, struct job *j);
+
+void replica_text(const struct engine *e, rep_t rep, char out[9]); /* for names of copies */
+
+/* Appends the path to e->scratch; fixed up by scratch_path() once all are in. */
+size_t scratch_add_path(struct engine *e, node_t n);
+
+/* ---- engine_disk.c ---- */
+
+const char *error_text(int error); /* of a negative errno, for people */
+
+void queue_look(struct engine *e, node_t n, uint32_t walk, bool fresh);
+void queue_list(struct engine *e, node_t n, uint32_t walk);
+bool next_list(struct engine *e);
+bool next_look(struct engine *e);
+bool next_walked(struct engine *e);
+void disk_timer(struct engine *e, node_t n);
+
+/* ---- engine_plan.c ---- */
+
+void plan(struct engine *e, node_t n);          /* look at it soon */
+void plan_children(struct engine *e, node_t n); /* of those that want something */
+bool next_plan(struct engine *e);               /* fills ACT_APPLY or ACT_FETCH */
+void release_deferred(struct engine *e);
+void retry_holders(struct engine *e);           /* contents without a holder may have one now */
+void plan_release(struct engine *e);            /* memory */
+void want_discard(struct engine *e, struct want *w); /* what hangs on it: data, temporary file, claim */
+/* Where the copy of a loser is, or would be (if `add`); NODE_NONE: nowhere, or no name is possible. */
+node_t copy_node(struct engine *e, node_t n, struct dot d, bool add);
+void origins_load(struct engine *e); /* which copies belong to what, after loading */
+
+/* ---- engine_peer.c ---- */
+
+bool next_peer(struct engine *e);
+void peer_reps_grow(struct engine *e, struct peer *p);
+void reach_update(struct engine *e);
+void report_changed(struct engine *e);
+bool peers_told(const struct engine *e); /* nothing that is stored is left to be announced */
+
+/* ---- engine_view.c ---- */
+
+void row_of(void *ctx, node_t n, struct row *out);
+
+#endif

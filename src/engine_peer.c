@@ -1,0 +1,612 @@
+/*
+ * Owns what passes between replicas: their indexes (full from a direct peer, as facts of who holds
+ * what through others), reports about themselves, and who can be reached through whom.
+ */
+#include "config.h"
+#include "engine_internal.h"
+
+#include "codec.h"
+#include "path.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static struct peer *peer_of(struct engine *e, unsigned peer)
+{
+	assert(peer < PEERS_MAX && e->peers[peer].up);
+	return &e->peers[peer];
+}
+
+void peer_reps_grow(struct engine *e, struct peer *p)
+{
+	if (p->n_reps >= e->n_reps)
+		return;
+	p->relayed_to = xrealloc(p->relayed_to, e->n_reps, sizeof(*p->relayed_to));
+	p->reports_sent = xrealloc(p->reports_sent, e->n_reps, sizeof(*p->reports_sent));
+	for (size_t i = p->n_reps; i < e->n_reps; i++)
+		p->relayed_to[i] = p->reports_sent[i] = 0;
+	p->n_reps = e->n_reps;
+}
+
+static void set_text(char **at, struct bytes text)
+{
+	char *s = xmalloc(text.len + 1);
+	if (text.len)
+		memcpy(s, text.p, text.len);
+	s[text.len] = 0;
+	free(*at);
+	*at = s;
+}
+
+static bool has_link(const struct replica *r, rep_t to)
+{
+	for (size_t i = 0; i < r->n_links; i++)
+		if (r->links[i] == to)
+			return true;
+	return false;
+}
+
+void reach_update(struct engine *e)
+{
+	rep_t queue[REPLICAS_MAX];
+	size_t head = 0, n = 0;
+	for (size_t i = 1; i < e->n_reps; i++) {
+		struct replica *r = &e->reps[i];
+		r->reachable = r->peer >= 0;
+		r->via = 0;
+		if (r->reachable)
+			queue[n++] = (rep_t)i;
+	}
+	while (head < n) {
+		rep_t from = queue[head++];
+		const struct replica *f = &e->reps[from];
+		for (size_t i = 0; i < f->n_links; i++) {
+			rep_t to = f->links[i];
+			if (!to || e->reps[to].reachable)
+				continue;
+			e->reps[to].reachable = true;
+			e->reps[to].via = f->via ? f->via : from;
+			queue[n++] = to;
+		}
+	}
+}
+
+/* A replica that lost its index comes back under the same name with a new id: the old one is gone. */
+static void retire_same_name(struct engine *e, rep_t rep)
+{
+	for (size_t i = 1; i < e->n_reps; i++) {
+		struct replica *r = &e->reps[i];
+		if (i == rep || !r->member || r->peer >= 0 || !*r->name ||
+		    strcmp(r->name, e->reps[rep].name) != 0)
+			continue;
+		problems_clear(e, (rep_t)i);
+		r->n_problems = 0;
+		r->n_links = 0;
+		member_set(e, (rep_t)i, false);
+		set_text(&r->name, (struct bytes){0}); /* and it stays so when this is loaded again */
+		r->merged = r->known = (struct watermark){0};
+	}
+}
+
+int engine_peer_up(struct engine *e, unsigned peer, const struct replica_id *id, const char *name,
+                   const char *address, uint64_t seq)
+{
+	assert(peer < PEERS_MAX && !e->peers[peer].up);
+	int rep = engine_intern(e, id);
+	if (rep < 0)
+		return rep;
+	if (rep == 0)
+		return -EPERM;
+	struct replica *r = &e->reps[rep];
+	if (r->peer >= 0)
+		return -EEXIST;
+	struct peer *p = &e->peers[peer];
+	free(p->relayed_to);
+	free(p->reports_sent);
+	free(p->drop_reason);
+	*p = (struct peer){.up = true, .rep = (rep_t)rep, .send_sync = true};
+	peer_reps_grow(e, p);
+	r->peer = (int)peer;
+	set_text(&r->name, bytes_of(name));
+	set_text(&r->address, bytes_of(address));
+	if (seq > r->seq)
+		r->seq = seq;
+	p->index_complete = r->merged.now >= seq;
+	member_set(e, (rep_t)rep, true);
+	retire_same_name(e, (rep_t)rep);
+	for (node_t n = 0; n < e->n_slots; n++)
+		if (e->slots[n].want)
+			e->slots[n].want->tried &= ~((uint64_t)1 << peer);
+	retry_holders(e);
+	reach_update(e);
+	report_changed(e);
+	return 0;
+}
+
+static void burst_check(struct engine *e)
+{
+	for (size_t i = 0; i < PEERS_MAX; i++)
+		if (e->peers[i].up && e->peers[i].burst)
+			return;
+	release_deferred(e);
+}
+
+void engine_peer_down(struct engine *e, unsigned peer)
+{
+	struct peer *p = peer_of(e, peer);
+	e->reps[p->rep].peer = -1;
+	e->reps[p->rep].n_links = 0;
+	p->up = false;
+	burst_check(e);
+	reach_update(e);
+	report_changed(e);
+}
+
+static void drop(struct peer *p, const char *why)
+{
+	if (p->drop_reason)
+		return;
+	p->drop_reason = xstrdup(why);
+}
+
+void engine_peer_sync(struct engine *e, unsigned peer, const struct seen *seen, size_t n)
+{
+	struct peer *p = peer_of(e, peer);
+	for (size_t i = 0; i < n; i++) {
+		if (seen[i].merged > COUNTER_MAX || seen[i].known > COUNTER_MAX) {
+			drop(p, "sequence number out of range");
+			return;
+		}
+		size_t rep = 0;
+		while (rep < e->n_reps && !replica_id_eq(&e->ids[rep], &seen[i].id))
+			rep++;
+		if (rep == e->n_reps)
+			continue;
+		peer_reps_grow(e, p);
+		if (rep == 0) {
+			/* An index older than what a peer has seen: never use a number twice. */
+			if (seen[i].merged > e->counter) {
+				e->counter = seen[i].merged;
+				emit(e, EVENT_NOTE, NODE_ROOT, p->rep,
+				     "this index is older than what peers have seen of it");
+			}
+			p->sent_to = seen[i].merged;
+			e->reps[p->rep].acked = seen[i].merged;
+		} else if (seen[i].known > p->relayed_to[rep]) {
+			p->relayed_to[rep] = seen[i].known;
+		}
+	}
+	p->synced = true;
+}
+
+void engine_peer_ack(struct engine *e, unsigned peer, uint64_t to)
+{
+	struct peer *p = peer_of(e, peer);
+	struct replica *r = &e->reps[p->rep];
+	if (to > r->acked && to <= p->sent_to)
+		r->acked = to;
+}
+
+/* The first walk of a new index found what was deleted elsewhere meanwhile: so it is deleted. */
+static void found_but_deleted(struct engine *e, node_t n, const struct state *theirs,
+                              struct state *target)
+{
+	struct slot *s = slot_of(e, n);
+	if (!(s->flags & F_FOUND) || theirs->n_heads || !s->have || s->have->n_heads != 1)
+		return;
+	const struct head *own = &s->have->heads[0];
+	if (own->kind == KIND_DIR || memcmp(own->hash, theirs->gone, HASH_SIZE) != 0)
+		return;
+	state_remove_head(target, own->dot);
+	version_add(&target->context, next_dot(e));
+	memcpy(target->gone, theirs->gone, HASH_SIZE);
+}
+
+static void attach_data(struct engine *e, node_t n, const struct head *w, struct bytes data)
+{
+	struct want *want = slot_of(e, n)->want;
+	bool dir;
+	const struct head *mine = target_head(e, n, &dir);
+	if (!want || !data.len || !w || w->kind != KIND_FILE || w->size != data.len || dir || !mine ||
+	    !head_same_content(mine, w) || data.len > INLINE_MAX)
+		return;
+	e->data_held -= want->data_len;
+	free(want->data);
+	want->data = xmemdup(data.p, data.len);
+	want->data_len = data.len;
+	want->has_data = true;
+	memcpy(want->data_hash, w->hash, HASH_SIZE);
+	e->data_held += data.len;
+}
+
+static void merge_entry(struct engine *e, struct peer *p, struct index_entry *in)
+{
+	node_t n = add_node(e, in->path);
+	struct slot *s = slot_of(e, n);
+	const struct head *w = state_winner(&in->state, e->ids);
+	struct held h = {in->seq, state_stamp(&in->state, e->ids), content_mark(w),
+	                 w ? w->kind : KIND_ABSENT};
+	if (s->n_held < p->rep || s->held[p->rep - 1].seq < in->seq)
+		held_update(e, p->rep, n, &h);
+	struct update u = {.what = UPDATE_WANT, .want = state_copy(target_of(e, n))};
+	state_merge(&u.want, &in->state);
+	found_but_deleted(e, n, &in->state, &u.want);
+	if (state_eq(&u.want, target_of(e, n)))
+		state_release(&u.want);
+	else
+		slot_update(e, n, &u);
+	attach_data(e, n, w, in->data);
+	if (slot_of(e, n)->want)
+		plan(e, n);
+}
+
+int engine_peer_index(struct engine *e, unsigned peer, uint64_t to, bool more,
+                      struct index_entry *entries, size_t n, const char **why)
+{
+	struct peer *p = peer_of(e, peer);
+	struct replica *r = &e->reps[p->rep];
+	uint64_t last = 0;
+	*why = NULL;
+	for (size_t i = 0; i < n && !*why; i++) {
+		if (entries[i].seq <= last || entries[i].seq > to)
+			*why = "entries are not in order";
+		last = entries[i].seq;
+	}
+	if (to > COUNTER_MAX)
+		*why = "sequence number out of range";
+	if (tree_count(e->tree) + n > TREE_NODES_MAX)
+		*why = "too many entries";
+	for (size_t i = 0; i < n; i++) {
+		if (!*why)
+			merge_entry(e, p, &entries[i]);
+		state_release(&entries[i].state);
+	}
+	if (*why)
+		return -EPROTO;
+	watermark_set(e, &r->merged, to);
+	watermark_set(e, &r->known, to);
+	if (to > r->seq)
+		r->seq = to;
+	p->burst = more;
+	if (!more)
+		p->index_complete = true;
+	if (more)
+		e->burst_until_ms = e->mono_ms + BURST_MS;
+	else
+		burst_check(e);
+	report_changed(e);
+	return 0;
+}
+
+int engine_peer_have(struct engine *e, unsigned peer, rep_t rep, uint64_t to,
+                     const struct held_entry *entries, size_t n, const char **why)
+{
+	struct peer *p = peer_of(e, peer);
+	*why = NULL;
+	if (to > COUNTER_MAX || rep >= e->n_reps) {
+		*why = "sequence number out of range";
+		return -EPROTO;
+	}
+	peer_reps_grow(e, p);
+	if (to > p->relayed_to[rep])
+		p->relayed_to[rep] = to; /* it need not be told what it told us */
+	if (rep == 0 || e->reps[rep].peer >= 0)
+		return 0; /* we know better */
+	member_set(e, rep, true);
+	for (size_t i = 0; i < n; i++) {
+		if (entries[i].seq > to || entries[i].kind > KIND_SYMLINK ||
+		    tree_count(e->tree) >= TREE_NODES_MAX - PATH_DEPTH_MAX) {
+			*why = "entry out of range";
+			return -EPROTO;
+		}
+		node_t node = add_node(e, entries[i].path);
+		const struct slot *s = slot_of(e, node);
+		if (s->n_held >= rep && s->held[rep - 1].seq >= entries[i].seq)
+			continue;
+		held_update(e, rep, node, &(struct held){entries[i].seq, entries[i].stamp,
+		                                         entries[i].content, entries[i].kind});
+	}
+	watermark_set(e, &e->reps[rep].known, to);
+	return 0;
+}
+
+int engine_peer_report(struct engine *e, unsigned peer, const struct report *in, const char **why)
+{
+	struct peer *p = peer_of(e, peer);
+	*why = NULL;
+	int num = engine_intern(e, &in->id);
+	if (num < 0) {
+		*why = "too many replicas";
+		return -EPROTO;
+	}
+	rep_t rep = (rep_t)num;
+	struct replica *r = &e->reps[rep];
+	peer_reps_grow(e, p);
+	if (in->n > p->reports_sent[rep])
+		p->reports_sent[rep] = in->n;
+	if (rep == 0 || in->n <= r->report_n)
+		return 0;
+	r->report_n = in->n;
+	if (r->peer < 0 || rep == p->rep)
+		set_text(&r->name, in->name);
+	if (in->address.len && r->peer < 0)
+		set_text(&r->address, in->address);
+	r->pending = in->pending;
+	r->pending_bytes = in->pending_bytes;
+	r->files = in->files;
+	r->bytes = in->bytes;
+	r->n_problems = in->n_problems;
+	member_set(e, rep, true);
+	retire_same_name(e, rep);
+	problems_clear(e, rep);
+	for (size_t i = 0; i < in->n_listed && i < PROBLEMS_SENT_MAX; i++) {
+		if (path_check(in->problems[i].path) || tree_count(e->tree) >= TREE_NODES_MAX)
+			continue;
+		char *reason = NULL;
+		set_text(&reason, in->problems[i].reason);
+		problem_set(e, rep, add_node(e, in->problems[i].path), reason);
+		free(reason);
+	}
+	rep_t links[REPLICAS_MAX];
+	size_t n_links = 0;
+	for (size_t i = 0; i < in->n_links && i < REPLICAS_MAX; i++) {
+		int link = engine_intern(e, &in->links[i]);
+		if (link >= 0)
+			links[n_links++] = (rep_t)link;
+	}
+	free(r->links);
+	r->links = n_links ? xmemdup(links, n_links * sizeof(*links)) : NULL;
+	r->n_links = n_links;
+	reach_update(e);
+	return 0;
+}
+
+void engine_index_sent(struct engine *e, unsigned peer)
+{
+	struct peer *p = peer_of(e, peer);
+	assert(p->inflight);
+	p->inflight--;
+}
+
+/* ---- reports of this replica ---- */
+
+void report_changed(struct engine *e)
+{
+	if (e->report_dirty)
+		return;
+	e->report_dirty = true;
+	uint64_t due = e->reported_ms + REPORT_MS;
+	e->report_due_ms = due > e->mono_ms ? due : e->mono_ms;
+}
+
+static uint64_t own_pending(const struct engine *e)
+{
+	return e->n_wants + e->lists.n + e->looks.n + e->fresh_looks.n + e->n_type[JOB_LIST] +
+	       e->n_type[JOB_LOOK] + e->n_walks + e->dirty.n + e->n_type[JOB_STORE] +
+	       e->busy_due.n + (e->halted != NULL);
+}
+
+struct report engine_report(struct engine *e, rep_t rep)
+{
+	const struct replica *r = &e->reps[rep];
+	struct totals all = rows_totals(e->rows, NODE_ROOT);
+	struct report out = {.id = e->ids[rep], .n = r->report_n, .name = bytes_of(r->name),
+	                     .address = bytes_of(r->address), .pending = r->pending,
+	                     .pending_bytes = r->pending_bytes, .files = r->files,
+	                     .bytes = r->bytes, .n_problems = r->n_problems};
+	if (rep == 0) {
+		out.name = bytes_of(e->name);
+		out.pending = own_pending(e);
+		out.pending_bytes = e->want_bytes;
+		out.files = all.files;
+		out.bytes = all.bytes;
+		out.n_problems = r->problems.n;
+	}
+	buf_clear(&e->rep_text);
+	size_t n = r->problems.n < PROBLEMS_SENT_MAX ? r->problems.n : PROBLEMS_SENT_MAX;
+	GROW(e->rep_problems, e->rep_problems_cap, n + 1);
+	for (size_t i = 0; i < n; i++) {
+		tree_path(e->tree, r->problems.items[i].node, &e->text);
+		buf_add(&e->rep_text, e->text.data, e->text.len);
+		e->rep_problems[i] = (struct problem){.path.len = e->text.len,
+		                                      .reason = bytes_of(r->problems.items[i].reason)};
+	}
+	size_t at = 0;
+	for (size_t i = 0; i < n; i++) {
+		e->rep_problems[i].path.p = e->rep_text.data + at;
+		at += e->rep_problems[i].path.len;
+	}
+	out.problems = e->rep_problems;
+	out.n_listed = n;
+	GROW(e->rep_links, e->rep_links_cap, REPLICAS_MAX);
+	if (rep == 0) {
+		for (size_t i = 1; i < e->n_reps; i++)
+			if (e->reps[i].peer >= 0)
+				e->rep_links[out.n_links++] = e->ids[i];
+	} else {
+		for (size_t i = 0; i < r->n_links; i++)
+			e->rep_links[out.n_links++] = e->ids[r->links[i]];
+	}
+	out.links = e->rep_links;
+	return out;
+}
+
+static uint64_t report_print(const struct report *r)
+{
+	uint64_t n[] = {r->pending, r->pending_bytes, r->files, r->bytes, r->n_problems, r->n_links};
+	uint64_t h = hash64(n, sizeof(n), 0);
+	for (size_t i = 0; i < r->n_listed; i++) {
+		h = hash64(r->problems[i].path.p, r->problems[i].path.len, h);
+		h = hash64(r->problems[i].reason.p, r->problems[i].reason.len, h);
+	}
+	return hash64(r->links, r->n_links * sizeof(*r->links), h);
+}
+
+/* Numbers the report of this replica anew if it says something else. */
+static void report_renew(struct engine *e)
+{
+	if (!e->report_dirty || e->report_due_ms > e->mono_ms)
+		return;
+	e->report_dirty = false;
+	e->reported_ms = e->mono_ms;
+	struct report r = engine_report(e, 0);
+	uint64_t print = report_print(&r);
+	if (print == e->report_print && e->reps[0].report_n)
+		return;
+	e->report_print = print;
+	uint64_t n = e->wall_ns > 0 ? (uint64_t)e->wall_ns : 0;
+	e->reps[0].report_n = n > e->reps[0].report_n ? n : e->reps[0].report_n + 1;
+}
+
+/* ---- what is to be sent ---- */
+
+static size_t log_after(const struct index_log *l, uint64_t seq)
+{
+	size_t lo = 0, hi = l->n;
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		if (l->items[mid].seq <= seq)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static bool send_data(const struct engine *e, const struct peer *p, node_t n)
+{
+	const struct slot *s = slot_of(e, n);
+	const struct head *shown = shown_head(e, n);
+	bool dir;
+	const struct head *w = state_winner(have_of(e, n), e->ids);
+	(void)target_head(e, n, &dir);
+	if (!p->index_complete || !shown || shown->kind != KIND_FILE || shown != w || dir ||
+	    shown->size > INLINE_MAX || !shown->size)
+		return false;
+	return s->n_held < p->rep || s->held[p->rep - 1].content != content_mark(shown);
+}
+
+static bool next_index(struct engine *e, unsigned peer)
+{
+	struct peer *p = &e->peers[peer];
+	const struct index_log *l = &e->reps[0].log;
+	if (p->sent_to >= e->counter && !p->told_more)
+		return false;
+	size_t i = log_after(l, p->sent_to), n = 0, bytes = 0;
+	uint64_t to = p->sent_to;
+	bool end = true;
+	for (; i < l->n; i++) {
+		const struct slot *s = slot_of(e, l->items[i].node);
+		if (s->seq == l->items[i].seq) {
+			if (s->flags & (F_DIRTY | F_STORING) || n == INDEX_BATCH_MAX ||
+			    bytes >= INDEX_BATCH_BYTES) {
+				end = false;
+				break;
+			}
+			GROW(e->act_index, e->act_index_cap, n + 1);
+			bool data = send_data(e, p, l->items[i].node);
+			e->act_index[n++] = (struct index_node){l->items[i].node, s->seq, data};
+			bytes += 200 + (data ? shown_head(e, l->items[i].node)->size : 0);
+		}
+		to = l->items[i].seq;
+	}
+	if (end && !e->dirty.n && !e->n_type[JOB_STORE] && e->counter > to)
+		to = e->counter;
+	bool more = !end || e->n_moves;
+	if (!n && to == p->sent_to && !(p->told_more && !more))
+		return false;
+	p->sent_to = to;
+	p->told_more = more;
+	p->inflight++;
+	e->action = (struct action){.type = ACT_INDEX, .peer = peer, .index = e->act_index, .n = n,
+	                            .to = to, .more = more};
+	return true;
+}
+
+static bool next_have(struct engine *e, unsigned peer, rep_t rep)
+{
+	struct peer *p = &e->peers[peer];
+	const struct replica *r = &e->reps[rep];
+	if (!r->member || rep == p->rep || p->relayed_to[rep] >= r->known.now ||
+	    has_link(&e->reps[p->rep], rep))
+		return false;
+	const struct index_log *l = &r->log;
+	uint64_t to = p->relayed_to[rep];
+	size_t i = log_after(l, to), n = 0;
+	for (; i < l->n && l->items[i].seq <= r->known.now && n < INDEX_BATCH_MAX; i++) {
+		const struct slot *s = slot_of(e, l->items[i].node);
+		to = l->items[i].seq;
+		if (s->n_held < rep || s->held[rep - 1].seq != to)
+			continue;
+		GROW(e->act_nodes, e->act_nodes_cap, n + 1);
+		e->act_nodes[n++] = l->items[i].node;
+	}
+	if (i == l->n || l->items[i].seq > r->known.now)
+		to = r->known.now;
+	p->relayed_to[rep] = to;
+	p->inflight++;
+	e->action = (struct action){.type = ACT_HAVE, .peer = peer, .rep = rep, .nodes = e->act_nodes,
+	                            .n = n, .to = to};
+	return true;
+}
+
+static bool next_of_peer(struct engine *e, unsigned peer)
+{
+	struct peer *p = &e->peers[peer];
+	peer_reps_grow(e, p);
+	if (p->drop_reason) {
+		p->dropped = true;
+		buf_clear(&e->text);
+		buf_add(&e->text, p->drop_reason, strlen(p->drop_reason) + 1);
+		free(p->drop_reason);
+		p->drop_reason = NULL;
+		e->action = (struct action){.type = ACT_DROP, .peer = peer,
+		                            .text = (const char *)e->text.data};
+		return true;
+	}
+	if (p->send_sync) {
+		p->send_sync = false;
+		e->action = (struct action){.type = ACT_SYNC, .peer = peer};
+		return true;
+	}
+	if (p->ack_due > p->ack_sent) {
+		p->ack_sent = p->ack_due;
+		e->action = (struct action){.type = ACT_ACK, .peer = peer, .to = p->ack_due};
+		return true;
+	}
+	for (size_t i = 0; i < e->n_reps; i++) {
+		const struct replica *r = &e->reps[i];
+		if (r->report_n <= p->reports_sent[i] || i == p->rep || !r->member)
+			continue;
+		p->reports_sent[i] = r->report_n;
+		e->action = (struct action){.type = ACT_REPORT, .peer = peer, .rep = (rep_t)i};
+		return true;
+	}
+	if (!p->synced || p->inflight >= INDEX_INFLIGHT_MAX)
+		return false;
+	if (next_index(e, peer))
+		return true;
+	for (size_t i = 1; i < e->n_reps; i++)
+		if (next_have(e, peer, (rep_t)i))
+			return true;
+	return false;
+}
+
+bool next_peer(struct engine *e)
+{
+	report_renew(e);
+	for (unsigned i = 0; i < PEERS_MAX; i++)
+		if (e->peers[i].up && !e->peers[i].dropped && next_of_peer(e, i))
+			return true;
+	return false;
+}
+
+bool peers_told(const struct engine *e)
+{
+	for (unsigned i = 0; i < PEERS_MAX; i++) {
+		const struct peer *p = &e->peers[i];
+		if (p->up && !p->dropped && (!p->synced || p->inflight || p->sent_to < e->counter))
+			return false;
+	}
+	return true;
+}

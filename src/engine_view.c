@@ -1,0 +1,393 @@
+/* Owns what people are shown of the engine: rows, cells, notes, members, problems, status. */
+#include "config.h"
+#include "engine_internal.h"
+
+#include <stdlib.h>
+
+static bool blocked_somewhere(const struct engine *e, node_t n, rep_t *where)
+{
+	for (size_t i = 0; i < e->n_reps; i++) {
+		if (e->reps[i].problems.n && problem_get(e, (rep_t)i, n)) {
+			*where = (rep_t)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool all_agree(const struct engine *e, node_t n)
+{
+	const struct slot *s = slot_of(e, n);
+	uint64_t stamp = state_stamp(have_of(e, n), e->ids);
+	for (size_t i = 1; i < e->n_reps; i++) {
+		if (!is_member(e, (rep_t)i, n))
+			continue;
+		uint64_t theirs = s->n_held >= i ? s->held[i - 1].stamp : 0;
+		if (theirs != stamp)
+			return false;
+	}
+	return true;
+}
+
+static enum row_state state_of(const struct engine *e, node_t n)
+{
+	const struct slot *s = slot_of(e, n);
+	rep_t where;
+	if (blocked_somewhere(e, n, &where))
+		return ROW_BLOCKED;
+	if (s->kind == KIND_OTHER || s->leftover)
+		return ROW_NOT_CARRIED;
+	if (in_conflict(e, n))
+		return ROW_CONFLICT;
+	if (!node_live(e, n))
+		return ROW_DELETED;
+	if (s->want)
+		return s->want->phase == PHASE_FETCHING || s->want->phase == PHASE_APPLYING
+		               ? ROW_RECEIVING : ROW_QUEUED;
+	if (s->flags & F_BUSY)
+		return ROW_BUSY;
+	return all_agree(e, n) ? ROW_SYNCED : ROW_WAITING;
+}
+
+void row_of(void *ctx, node_t n, struct row *out)
+{
+	const struct engine *e = ctx;
+	const struct slot *s = slot_of(e, n);
+	bool dir;
+	const struct head *w = target_head(e, n, &dir);
+	*out = (struct row){.kind = KIND_ABSENT};
+	if (dir) {
+		out->kind = KIND_DIR;
+	} else if (w) {
+		out->kind = w->kind;
+	} else if (s->kind == KIND_OTHER) {
+		out->kind = KIND_FILE;
+	} else if ((s->want || s->leftover) && s->kind != KIND_ABSENT) {
+		out->kind = s->kind; /* on its way out */
+		w = shown_head(e, n);
+	} else {
+		return;
+	}
+	if (w) {
+		out->size = w->size;
+		out->mtime = w->mtime;
+	}
+	out->state = (uint8_t)state_of(e, n);
+}
+
+static int by_name(const struct engine *e, rep_t a, rep_t b)
+{
+	int r = strcmp(e->reps[a].name, e->reps[b].name);
+	return r ? r : replica_id_compare(&e->ids[a], &e->ids[b]);
+}
+
+size_t engine_members(const struct engine *e, rep_t *out, size_t cap)
+{
+	size_t n = 0;
+	if (cap)
+		out[n++] = 0;
+	for (size_t i = 1; i < e->n_reps && n < cap; i++) {
+		if (!e->reps[i].member)
+			continue;
+		size_t at = n++;
+		while (at > 1 && by_name(e, out[at - 1], (rep_t)i) > 0) {
+			out[at] = out[at - 1];
+			at--;
+		}
+		out[at] = (rep_t)i;
+	}
+	return n;
+}
+
+static char own_cell(const struct engine *e, node_t n, bool conflict)
+{
+	const struct slot *s = slot_of(e, n);
+	if (problem_get(e, 0, n))
+		return 'E';
+	if (s->kind == KIND_OTHER || s->leftover)
+		return 'i';
+	if (!node_live(e, n))
+		return s->kind == KIND_ABSENT ? 'x' : '=';
+	if (s->want)
+		return s->want->phase == PHASE_FETCHING || s->want->phase == PHASE_APPLYING ? '<' : '~';
+	return conflict ? '!' : '=';
+}
+
+static char other_cell(const struct engine *e, node_t n, rep_t rep, bool conflict)
+{
+	const struct slot *s = slot_of(e, n);
+	const struct replica *r = &e->reps[rep];
+	struct held h = {0};
+	if (s->n_held >= rep)
+		h = s->held[rep - 1];
+	if (problem_get(e, rep, n))
+		return 'E';
+	if (s->kind == KIND_OTHER || s->leftover)
+		return '-';
+	bool live = node_live(e, n), dir;
+	const struct head *w = target_head(e, n, &dir);
+	if (h.stamp && h.stamp == state_stamp(target_of(e, n), e->ids))
+		return !live ? 'x' : conflict ? '!' : '=';
+	if (!r->reachable)
+		return '?';
+	if (!h.stamp)
+		return dir && !w ? '=' : '-'; /* a folder that is there by what it holds */
+	if (h.kind == KIND_ABSENT)
+		return 'x';
+	if (live && !conflict && w && w->kind == h.kind && content_mark(w) == h.content)
+		return '=';
+	return conflict ? '!' : '~';
+}
+
+void engine_cells(const struct engine *e, node_t n, struct buf *out)
+{
+	rep_t members[REPLICAS_MAX];
+	size_t n_members = engine_members(e, members, ARRAY_LEN(members));
+	bool conflict = in_conflict(e, n);
+	for (size_t i = 0; i < n_members; i++)
+		buf_add_char(out, members[i] ? other_cell(e, n, members[i], conflict)
+		                             : own_cell(e, n, conflict));
+}
+
+static void note_waiting(const struct engine *e, node_t n, struct buf *out)
+{
+	const struct slot *s = slot_of(e, n);
+	uint64_t stamp = state_stamp(have_of(e, n), e->ids);
+	size_t named = 0;
+	for (size_t i = 1; i < e->n_reps; i++) {
+		uint64_t theirs = s->n_held >= i ? s->held[i - 1].stamp : 0;
+		if (!e->reps[i].member || theirs == stamp)
+			continue;
+		if (named++ == 2) {
+			buf_addf(out, " ...");
+			return;
+		}
+		buf_addf(out, "%s%s", named == 1 ? "waits for " : ", ", e->reps[i].name);
+	}
+}
+
+void engine_note(const struct engine *e, node_t n, struct buf *out)
+{
+	const struct slot *s = slot_of(e, n);
+	rep_t where;
+	bool dir;
+	(void)target_head(e, n, &dir);
+	struct totals below = rows_totals(e->rows, n);
+	switch (state_of(e, n)) {
+	case ROW_BLOCKED:
+		if (!blocked_somewhere(e, n, &where))
+			break;
+		buf_addf(out, "%s", problem_get(e, where, n));
+		if (where)
+			buf_addf(out, " on %s", e->reps[where].name);
+		return;
+	case ROW_NOT_CARRIED:
+		buf_addf(out, s->leftover ? "holds what is not carried" : "not carried");
+		return;
+	case ROW_CONFLICT:
+		buf_addf(out, "conflict");
+		return;
+	case ROW_DELETED: {
+		const struct state *t = target_of(e, n);
+		rep_t by = 0;
+		for (uint16_t i = 0; i < t->context.n; i++)
+			if (!version_has(&have_of(e, n)->context, t->context.dots[i]))
+				by = t->context.dots[i].rep;
+		buf_addf(out, "deleted on %s", e->reps[by].name);
+		return;
+	}
+	case ROW_RECEIVING:
+		buf_addf(out, "receiving");
+		return;
+	case ROW_QUEUED:
+		buf_addf(out, s->want->phase == PHASE_NO_HOLDER ? "no holder connected" : "queued");
+		return;
+	case ROW_BUSY:
+		buf_addf(out, "being written");
+		return;
+	case ROW_WAITING:
+		if (dir && below.unsynced)
+			break;
+		note_waiting(e, n, out);
+		return;
+	case ROW_HELD:
+		buf_addf(out, "held");
+		return;
+	case ROW_SYNCED:
+	case ROW_STATES_N:
+		break;
+	}
+	if (dir && below.unsynced)
+		buf_addf(out, "%u left", below.unsynced);
+}
+
+const struct state *engine_target(const struct engine *e, node_t n)
+{
+	const struct state *t = target_of(e, n);
+	return state_empty(t) ? NULL : t;
+}
+
+void engine_problems(const struct engine *e,
+                     bool (*cb)(void *ctx, rep_t rep, struct bytes path, struct bytes reason), void *ctx)
+{
+	struct buf path = {0};
+	for (size_t i = 0; i < e->n_reps; i++) {
+		const struct problems *p = &e->reps[i].problems;
+		for (size_t k = 0; k < p->n; k++) {
+			tree_path(e->tree, p->items[k].node, &path);
+			if (!cb(ctx, (rep_t)i, (struct bytes){path.data, path.len},
+			        bytes_of(p->items[k].reason)))
+				goto out;
+		}
+	}
+out:
+	buf_release(&path);
+}
+
+bool engine_entry(const struct engine *e, node_t n, struct entry_view *out)
+{
+	const struct slot *s = slot_of(e, n);
+	*out = (struct entry_view){.state = s->have, .seq = s->seq, .shown = shown_head(e, n),
+	                           .stamp = s->stamp, .disk_kind = s->kind};
+	return s->have != NULL;
+}
+
+bool engine_held(const struct engine *e, rep_t rep, node_t n, struct held_entry *out)
+{
+	const struct slot *s = slot_of(e, n);
+	*out = (struct held_entry){0};
+	if (!rep || s->n_held < rep || !s->held[rep - 1].seq)
+		return false;
+	const struct held *h = &s->held[rep - 1];
+	*out = (struct held_entry){.seq = h->seq, .stamp = h->stamp, .content = h->content,
+	                           .kind = h->kind};
+	return true;
+}
+
+node_t engine_find_content(const struct engine *e, const uint8_t hash[HASH_SIZE])
+{
+	if (!e->content_cap)
+		return NODE_NONE;
+	uint64_t k;
+	memcpy(&k, hash, sizeof(k));
+	for (node_t n = e->content_buckets[k & (e->content_cap - 1)]; n != UINT32_MAX;
+	     n = slot_of(e, n)->content_next) {
+		const struct head *h = shown_head(e, n);
+		/* Only what was announced, or will be at once. */
+		if (h && memcmp(h->hash, hash, HASH_SIZE) == 0 && !(slot_of(e, n)->flags & F_JOB))
+			return n;
+	}
+	return NODE_NONE;
+}
+
+const struct tree *engine_tree(const struct engine *e)
+{
+	return e->tree;
+}
+
+struct rows *engine_rows(struct engine *e)
+{
+	return e->rows;
+}
+
+uint64_t engine_counter(const struct engine *e)
+{
+	return e->counter;
+}
+
+const struct replica_id *engine_ids(const struct engine *e)
+{
+	return e->ids;
+}
+
+size_t engine_replicas(const struct engine *e)
+{
+	return e->n_reps;
+}
+
+static uint64_t differ(const struct engine *e, rep_t rep)
+{
+	const struct replica *r = &e->reps[rep];
+	return rep ? e->n_have + r->n_held - r->n_both - r->n_equal : 0;
+}
+
+struct replica_info engine_replica(const struct engine *e, rep_t rep)
+{
+	assert(rep < e->n_reps);
+	const struct replica *r = &e->reps[rep];
+	struct replica_info out = {
+		.id = &e->ids[rep], .name = r->name, .address = r->address, .merged = r->merged.safe,
+		.known = r->known.safe, .seq = r->seq, .acked = r->acked, .differ = differ(e, rep),
+		.pending = r->pending, .pending_bytes = r->pending_bytes, .files = r->files,
+		.bytes = r->bytes, .n_problems = r->n_problems, .peer = r->peer, .via = r->via,
+		.member = r->member, .reachable = r->reachable,
+	};
+	if (rep == 0) {
+		struct totals all = rows_totals(e->rows, NODE_ROOT);
+		out.pending = e->n_wants;
+		out.pending_bytes = e->want_bytes;
+		out.files = all.files;
+		out.bytes = all.bytes;
+		out.n_problems = r->problems.n;
+		out.seq = e->counter;
+	}
+	return out;
+}
+
+bool engine_congested(const struct engine *e)
+{
+	return e->data_held > DATA_HELD_MAX;
+}
+
+struct engine_status engine_status(const struct engine *e)
+{
+	struct totals all = rows_totals(e->rows, NODE_ROOT);
+	struct engine_status s = {
+		.files = all.files, .bytes = all.bytes, .rows = (uint64_t)all.files + all.dirs,
+		.conflicts = e->n_conflicts, .problems = e->reps[0].problems.n, .pending = e->n_wants,
+		.pending_bytes = e->want_bytes, .unwatched = e->unwatched, .scanning = e->n_walks != 0,
+		.halted = e->halted,
+	};
+	s.looking = e->lists.n + e->looks.n + e->fresh_looks.n + e->n_type[JOB_LIST] +
+	            e->n_type[JOB_LOOK] + e->busy_due.n;
+	s.unstored = e->dirty.n + e->n_type[JOB_STORE];
+	s.settled = e->started && !e->halted && !s.scanning && !s.looking && !s.unstored &&
+	            !e->plans.n && !e->removals.n && !e->deferred.n && !e->n_jobs && !e->n_moves &&
+	            peers_told(e);
+	s.agree = s.settled && !e->n_wants;
+	bool all_reachable = true;
+	for (size_t i = 1; i < e->n_reps; i++) {
+		const struct replica *r = &e->reps[i];
+		if (!r->member)
+			continue;
+		s.problems += r->n_problems;
+		if (!r->reachable) {
+			all_reachable = false;
+			continue;
+		}
+		if (differ(e, (rep_t)i) || r->pending || r->known.now < r->seq || !r->report_n)
+			s.agree = false;
+	}
+	if (s.problems)
+		s.agree = false;
+	s.in_sync = s.agree && all_reachable;
+	return s;
+}
+
+size_t engine_memory(const struct engine *e)
+{
+	size_t n = tree_memory(e->tree) + rows_memory(e->rows);
+	n += e->slots_cap * sizeof(*e->slots) + e->content_cap * sizeof(uint32_t);
+	for (size_t i = 0; i < e->n_slots; i++) {
+		const struct slot *s = &e->slots[i];
+		n += s->n_held * sizeof(*s->held);
+		if (s->have)
+			n += sizeof(*s->have) + s->have->n_heads * sizeof(struct head) +
+			     s->have->context.n * sizeof(struct dot);
+		if (s->want)
+			n += sizeof(*s->want) + s->want->data_len;
+	}
+	for (size_t i = 0; i < e->n_reps; i++)
+		n += e->reps[i].log.cap * sizeof(struct log_item);
+	return n;
+}
