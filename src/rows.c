@@ -1,7 +1,6 @@
 /* Owns which paths have rows and the totals of folders, kept up to date change by change. */
 #include "config.h"
 #include "rows.h"
-#include "entry.h"
 
 #include <stdlib.h>
 
@@ -67,22 +66,26 @@ uint32_t rows_make_folder(struct rows *r, node_t n)
 {
 	make_room(r, n);
 	if (!r->info[n].folder) {
-		assert(r->n_folders < UINT32_MAX / 2);
+		assert(r->n_folders < UINT32_MAX);
 		GROW(r->folders, r->cap_folders, r->n_folders + 1);
 		r->folders[r->n_folders] = (struct folder){.node = n};
-		r->info[n].folder = (uint32_t)r->n_folders++ & 0x7fffffffu;
+		r->info[n].folder = (uint32_t)r->n_folders++;
 	}
 	return r->info[n].folder;
 }
 
-struct row rows_row(const struct rows *r, node_t n)
+static struct row ask(const struct rows *r, node_t n)
 {
 	struct row row = {.kind = KIND_ABSENT};
-	if (rows_has(r, n)) {
-		r->get(r->ctx, n, &row);
-		assert(row.kind <= KIND_SYMLINK && row.state < ROW_STATES_N);
-	}
-	return row;
+	r->get(r->ctx, n, &row);
+	assert(row.kind <= KIND_SYMLINK && row.state < ROW_STATES_N);
+	return row.kind == KIND_ABSENT ? (struct row){.kind = KIND_ABSENT} : row;
+}
+
+static bool row_eq(const struct row *a, const struct row *b)
+{
+	return a->size == b->size && a->mtime == b->mtime && a->kind == b->kind &&
+	       a->state == b->state;
 }
 
 /* The counts of a folder below which a row that is not synced comes or goes. */
@@ -150,9 +153,6 @@ void rows_begin(struct rows *r, node_t n)
 {
 	assert(r->change.node == NODE_NONE && n != NODE_NONE);
 	r->change.node = n;
-	r->change.old = rows_row(r, n);
-	/* A row that went away outside of begin and end would spoil the totals. */
-	assert((r->change.old.kind != KIND_ABSENT) == rows_has(r, n));
 }
 
 static void pass_to_ancestors(struct rows *r, struct change *c)
@@ -173,18 +173,29 @@ static void pass_to_ancestors(struct rows *r, struct change *c)
 	}
 }
 
+static void set_row(struct rows *r, node_t n, const struct row *row)
+{
+	struct node_info *i = &r->info[n];
+	i->size = row->size;
+	i->mtime = row->mtime;
+	i->kind = row->kind;
+	i->state = row->state;
+	if (row->kind == KIND_DIR)
+		rows_make_folder(r, n);
+}
+
 void rows_end(struct rows *r, node_t n)
 {
 	struct change *c = &r->change;
 	assert(c->node == n);
-	make_room(r, n);
 	if (n != NODE_ROOT) { /* the root is no row */
-		r->info[n].has_row = 1;
-		c->new = rows_row(r, n);
-		r->info[n].has_row = c->new.kind != KIND_ABSENT;
-		if (c->new.kind == KIND_DIR)
-			rows_make_folder(r, n);
-		if (c->old.kind != KIND_ABSENT || c->new.kind != KIND_ABSENT) {
+		make_room(r, n);
+		c->old = rows_row(r, n);
+		c->new = ask(r, n);
+		if (row_eq(&c->old, &c->new)) {
+			tables_touch(r, n);
+		} else {
+			set_row(r, n, &c->new);
 			pass_to_ancestors(r, c);
 			tables_follow(r, c);
 		}

@@ -2,12 +2,17 @@
 #ifndef TUTTI_ROWS_H
 #define TUTTI_ROWS_H
 
+#include "entry.h"
 #include "table.h"
 
-/* Of every node. `folder` indexes rows.folders; 0: never was a folder. */
+/* Of every node: its row as `get` last said, so that totals and order cannot come apart from what
+ * was counted and sorted; and asking the engine costs more than these bytes. */
 struct node_info {
-	uint32_t has_row : 1;
-	uint32_t folder : 31;
+	uint64_t size;
+	int64_t mtime;
+	uint32_t folder; /* in rows.folders; 0: never was one */
+	uint8_t kind;    /* KIND_ABSENT: no row */
+	uint8_t state;
 };
 
 struct folder {
@@ -52,13 +57,20 @@ struct rows {
 	struct table *tables; /* the open ones, linked by table.c */
 };
 
-struct row rows_row(const struct rows *r, node_t n); /* KIND_ABSENT if n has no row */
 uint32_t rows_make_folder(struct rows *r, node_t n); /* its index */
 uint8_t rows_worst(const struct rows *r, const struct folder *f);
 
+static inline struct row rows_row(const struct rows *r, node_t n)
+{
+	if (n >= r->n_info)
+		return (struct row){.kind = KIND_ABSENT};
+	const struct node_info *i = &r->info[n];
+	return (struct row){.size = i->size, .mtime = i->mtime, .kind = i->kind, .state = i->state};
+}
+
 static inline bool rows_has(const struct rows *r, node_t n)
 {
-	return n < r->n_info && r->info[n].has_row;
+	return n < r->n_info && r->info[n].kind != KIND_ABSENT;
 }
 
 static inline uint32_t rows_folder(const struct rows *r, node_t n)
@@ -66,7 +78,8 @@ static inline uint32_t rows_folder(const struct rows *r, node_t n)
 	return n < r->n_info ? r->info[n].folder : 0;
 }
 
-/* table.c: what `get` says and the totals are already the new ones. */
+/* table_follow.c: the row and the totals are already the new ones. */
 void tables_follow(struct rows *r, const struct change *c);
+void tables_touch(struct rows *r, node_t n); /* the row is the same, but what is shown may not be */
 
 #endif

@@ -55,12 +55,14 @@ struct totals {
 struct rows;
 typedef void rows_get_fn(void *ctx, node_t n, struct row *out);
 
-/* The rows of a tree. `get` must give the same answer until the next rows_begin/rows_end.
- * Keeps pointers to `tree` and `ctx`. Starts with no row; add each by begin/end. */
+/* The rows of a tree. Keeps pointers to `tree` and `ctx`. Starts with no row; add each by
+ * begin/end. `get` is asked once for each change, by rows_end, and its answer is kept. */
 struct rows *rows_new(const struct tree *tree, rows_get_fn *get, void *ctx);
 void rows_free(struct rows *r); /* all tables must be closed */
 
-/* Brackets every change of what `get` says of node n. Not nested. */
+/* Brackets every change of what `get` says of node n. Not nested. What changes many rows at once
+ * (a new member, say) may happen first and then be bracketed row by row: the totals and tables
+ * are right for the rows done so far, and the others stay as they were. */
 void rows_begin(struct rows *r, node_t n);
 void rows_end(struct rows *r, node_t n);
 

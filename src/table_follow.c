@@ -1,7 +1,6 @@
 /* Owns how a table follows the change of one row. */
 #include "config.h"
 #include "table_internal.h"
-#include "entry.h"
 
 static bool list_is_built(const struct table *t, node_t n)
 {
@@ -86,6 +85,12 @@ static void table_follow(struct table *t, const struct change *c)
 		touched = true;
 	}
 	t->generation += touched;
+}
+
+void tables_touch(struct rows *r, node_t n)
+{
+	for (struct table *t = r->tables; t; t = t->next)
+		t->generation += ranked_has(&t->lists, n);
 }
 
 void tables_follow(struct rows *r, const struct change *c)

@@ -1,7 +1,6 @@
 /* Owns which rows belong to a table, and in which order they stand. */
 #include "config.h"
 #include "table_internal.h"
-#include "entry.h"
 
 bool table_path_matches(struct table *t, node_t n)
 {

@@ -296,6 +296,64 @@ START_TEST(totals_of_folders)
 }
 END_TEST
 
+/* All at once, and told of afterwards: the totals stay those of the rows told of. */
+START_TEST(changes_may_be_told_of_later)
+{
+	fill();
+	struct table *flat = table_open(rows, &(struct table_query){.sort = SORT_STATE});
+	struct table *folded = table_open(rows, &(struct table_query){
+		.sort = SORT_STATE, .reverse = true, .tree = true});
+	for (node_t n = 1; n < tree_count(tree); n++)
+		truth[n].state = truth[n].state == ROW_SYNCED ? ROW_WAITING : ROW_SYNCED;
+	truth[at_path("latest")].kind = KIND_ABSENT;
+	ck_assert_uint_eq(rows_totals(rows, NODE_ROOT).unsynced, 2);
+	for (node_t n = 1; n < tree_count(tree); n++)
+		put_node(n, truth[n]);
+	struct totals all = rows_totals(rows, NODE_ROOT);
+	ck_assert_uint_eq(all.unsynced, 5);
+	ck_assert_uint_eq(all.worst, ROW_WAITING);
+	ck_assert_uint_eq(all.files, 4);
+	expect(flat, "src/base.c\nsrc/deep/x.c\nREADME\ndoc/\nsrc/main.c\n");
+	expect(folded, "src/\ndoc/\nREADME\n");
+	table_close(flat);
+	table_close(folded);
+}
+END_TEST
+
+START_TEST(only_rows_that_show_make_a_new_generation)
+{
+	fill();
+	struct table *flat = table_open(rows, &(struct table_query){.sort = SORT_NAME});
+	struct table *filtered = table_open(rows, &(struct table_query){.filter = bytes_of("x.c")});
+	uint64_t before = table_generation(flat), before_filtered = table_generation(filtered);
+	put("README", KIND_FILE, 200, ROW_SYNCED); /* the same; but who holds it may be new */
+	ck_assert_uint_gt(table_generation(flat), before);
+	ck_assert_uint_eq(table_generation(filtered), before_filtered);
+	before = table_generation(flat);
+	put("gone", KIND_ABSENT, 0, ROW_SYNCED);
+	put("src", KIND_DIR, 0, ROW_BUSY); /* not empty */
+	ck_assert_uint_eq(table_generation(flat), before);
+	table_close(flat);
+	table_close(filtered);
+}
+END_TEST
+
+START_TEST(counts_of_states_are_used_again)
+{
+	fill();
+	put("doc/a", KIND_FILE, 1, ROW_BUSY);
+	size_t memory = rows_memory(rows);
+	for (unsigned i = 0; i < 100; i++) {
+		put("doc/a", KIND_FILE, 1, ROW_SYNCED);
+		put("src/deep/x.c", KIND_FILE, 1, ROW_HELD);
+		put("src/deep/x.c", KIND_FILE, 1, ROW_SYNCED);
+		put("doc/a", KIND_FILE, 1, ROW_BUSY);
+	}
+	ck_assert_uint_eq(rows_memory(rows), memory);
+	ck_assert_uint_eq(rows_totals(rows, at_path("doc")).worst, ROW_BUSY);
+}
+END_TEST
+
 static void expect_found(struct table *t, const char *text, const char *from, bool back,
                          const char *want)
 {
@@ -859,6 +917,9 @@ int main(void)
 	tcase_add_test(t, filtered_tree_shows_the_way_to_each_match);
 	tcase_add_test(t, only_one_folder);
 	tcase_add_test(t, totals_of_folders);
+	tcase_add_test(t, changes_may_be_told_of_later);
+	tcase_add_test(t, only_rows_that_show_make_a_new_generation);
+	tcase_add_test(t, counts_of_states_are_used_again);
 	tcase_add_test(t, finding_goes_into_folded_folders_and_round);
 	tcase_add_test(t, finding_visits_each_of_many);
 	tcase_add_test(t, empty_tables);

@@ -164,7 +164,6 @@ static void run(size_t n_rows)
 		rows_end(r, n);
 	}
 	report("the first change of a row, no table open", (now_us() - start) / (double)n_rows, 0);
-	/* So far no row was there before its begin; now all are. */
 	double memory_tree = (double)tree_memory(tree) / (double)tree_count(tree);
 	double memory_rows = (double)rows_memory(r) / (double)tree_count(tree);
 
