@@ -206,21 +206,22 @@ enum settings_result settings_parse(struct settings *s, int argc, char **argv, s
 {
 	struct given given = {.log_level = LEVEL_INFO};
 	struct option_words words;
+	struct buf problem = {0};
 	enum settings_result result = SETTINGS_WRONG;
 	*s = (struct settings){0};
-	if (!options_parse(&set, argc, argv, &given, &words, out)) {
-		buf_add_char(out, '\n');
-	} else if (given.help) {
-		add_help(out);
-		result = SETTINGS_SHOWN;
-	} else if (given.version) {
-		buf_addf(out, "tuttid %s\n", PACKAGE_VERSION);
-		result = SETTINGS_SHOWN;
-	} else if (take_all(s, &given, &words, out)) {
-		result = SETTINGS_RUN;
-	} else {
-		buf_add_char(out, '\n');
+	if (options_parse(&set, argc, argv, &given, &words, &problem)) {
+		result = given.help || given.version ? SETTINGS_SHOWN : SETTINGS_RUN;
+		if (given.help)
+			add_help(out);
+		else if (given.version)
+			buf_addf(out, "tuttid %s\n", PACKAGE_VERSION);
+		else if (!take_all(s, &given, &words, &problem))
+			result = SETTINGS_WRONG;
 	}
+	if (result == SETTINGS_WRONG)
+		buf_addf(out, "tuttid: %.*s; see tuttid --help\n", (int)problem.len,
+			 (const char *)problem.data);
+	buf_release(&problem);
 	options_release(&set, &given, &words);
 	return result;
 }

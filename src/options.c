@@ -10,6 +10,7 @@
 enum {
 	LONG_BASE = 0x1000,   /* what getopt gives for options[i]: LONG_BASE + i */
 	HELP_TEXT_COLUMN = 28,
+	HELP_COLUMNS = 80,
 };
 
 bool option_seconds(const char *text, int64_t *ms)
@@ -234,8 +235,44 @@ const struct option_def *options_misplaced(const struct option_set *set,
 	return NULL;
 }
 
+/* Appends words at HELP_TEXT_COLUMN, on as many lines as they need; `column` is where we stand. */
+static void add_wrapped(struct buf *out, const char *text, size_t column)
+{
+	while (*text) {
+		size_t len = strcspn(text, " ");
+		bool first = column < HELP_TEXT_COLUMN;
+		if (column > HELP_TEXT_COLUMN && column + 1 + len > HELP_COLUMNS) {
+			buf_add_char(out, '\n');
+			column = 0;
+			first = true;
+		}
+		for (; first && column < HELP_TEXT_COLUMN; column++)
+			buf_add_char(out, ' ');
+		buf_addf(out, "%s%.*s", first ? "" : " ", (int)len, text);
+		column += len + !first;
+		text += len;
+		text += strspn(text, " ");
+	}
+	buf_add_char(out, '\n');
+}
+
+static void add_explanation(struct buf *text, const struct option_def *o)
+{
+	buf_addf(text, "%s", o->help);
+	if (o->type == OPTION_CHOICE) {
+		buf_addf(text, ": ");
+		add_choices(o, text);
+	}
+	if (o->type == OPTION_LIST)
+		buf_addf(text, "; repeatable");
+	if (o->standard)
+		buf_addf(text, " (default: %s)", o->standard);
+	buf_add_char(text, '\0');
+}
+
 void options_help(const struct option_set *set, struct buf *out)
 {
+	struct buf text = {0};
 	for (size_t i = 0; i < set->n; i++) {
 		const struct option_def *o = &set->options[i];
 		size_t start = out->len;
@@ -248,21 +285,14 @@ void options_help(const struct option_set *set, struct buf *out)
 		buf_addf(out, "--%s", o->name);
 		if (o->argument)
 			buf_addf(out, " %s", o->argument);
-		if (out->len - start > HELP_TEXT_COLUMN - 2) {
+		size_t column = out->len - start;
+		if (column > HELP_TEXT_COLUMN - 2) {
 			buf_add_char(out, '\n');
-			start = out->len;
+			column = 0;
 		}
-		while (out->len - start < HELP_TEXT_COLUMN)
-			buf_add_char(out, ' ');
-		buf_addf(out, "%s", o->help);
-		if (o->type == OPTION_CHOICE) {
-			buf_addf(out, ": ");
-			add_choices(o, out);
-		}
-		if (o->type == OPTION_LIST)
-			buf_addf(out, "; repeatable");
-		if (o->standard)
-			buf_addf(out, " (default: %s)", o->standard);
-		buf_add_char(out, '\n');
+		buf_clear(&text);
+		add_explanation(&text, o);
+		add_wrapped(out, (const char *)text.data, column);
 	}
+	buf_release(&text);
 }

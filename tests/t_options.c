@@ -239,12 +239,17 @@ START_TEST(help_names_what_is_not_hidden)
 }
 END_TEST
 
-/* Both programs: no name or letter twice, help fits 80 columns where it can, choices are there. */
+/* Both programs: no name or letter twice, help fits 80 columns, choices are there. */
 START_TEST(the_tables_are_sound)
 {
 	const struct option_set *sets[] = {settings_options(), arguments_options()};
 	for (size_t s = 0; s < ARRAY_LEN(sets); s++) {
+		struct buf help = {0};
 		ck_assert_uint_le(sets[s]->n, OPTIONS_MAX);
+		options_help(sets[s], &help);
+		for (const char *p = text(&help); *p; p += strcspn(p, "\n") + 1)
+			ck_assert_msg(strcspn(p, "\n") <= 80, "%.*s", (int)strcspn(p, "\n"), p);
+		buf_release(&help);
 		for (size_t i = 0; i < sets[s]->n; i++) {
 			const struct option_def *o = &sets[s]->options[i];
 			ck_assert_ptr_nonnull(o->help);

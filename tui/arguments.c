@@ -140,21 +140,22 @@ static bool take_words(struct arguments *a, const struct option_words *words, st
 enum arguments_result arguments_parse(struct arguments *a, int argc, char **argv, struct buf *out)
 {
 	struct option_words words;
+	struct buf problem = {0};
 	enum arguments_result result = ARGUMENTS_WRONG;
 	*a = (struct arguments){.timeout_ms = -1};
-	if (!options_parse(&set, argc, argv, a, &words, out)) {
-		buf_addf(out, "; see tutti --help\n");
-	} else if (a->help) {
-		add_help(out);
-		result = ARGUMENTS_SHOWN;
-	} else if (a->version) {
-		buf_addf(out, "tutti %s\n", PACKAGE_VERSION);
-		result = ARGUMENTS_SHOWN;
-	} else if (take_words(a, &words, out)) {
-		result = ARGUMENTS_RUN;
-	} else {
-		buf_addf(out, "; see tutti --help\n");
+	if (options_parse(&set, argc, argv, a, &words, &problem)) {
+		result = a->help || a->version ? ARGUMENTS_SHOWN : ARGUMENTS_RUN;
+		if (a->help)
+			add_help(out);
+		else if (a->version)
+			buf_addf(out, "tutti %s\n", PACKAGE_VERSION);
+		else if (!take_words(a, &words, &problem))
+			result = ARGUMENTS_WRONG;
 	}
+	if (result == ARGUMENTS_WRONG)
+		buf_addf(out, "tutti: %.*s; see tutti --help\n", (int)problem.len,
+			 (const char *)problem.data);
+	buf_release(&problem);
 	options_release(&set, a, &words);
 	return result;
 }

@@ -23,7 +23,7 @@ void complain(const char *fmt, ...)
 	va_end(ap);
 }
 
-static int find(const char *wanted, struct buf *address)
+int console_find(const char *wanted, struct buf *address)
 {
 	struct buf problem = {0};
 	int r = client_find(wanted, address, &problem);
@@ -40,7 +40,7 @@ int console_open(struct console *s, const struct arguments *a, bool reconnect,
 	static const struct client_callbacks none;
 	struct buf address = {0};
 	*s = (struct console){.arguments = a};
-	int status = find(a->server, &address);
+	int status = console_find(a->server, &address);
 	if (status == EXIT_DONE) {
 		s->loop = ev_loop_new(EVFLAG_AUTO);
 		s->client = client_new(s->loop, (const char *)address.data, "tutti", reconnect,

@@ -15,6 +15,10 @@ struct console {
 	bool broken;    /* nobody reads what is printed: end quietly */
 };
 
+/* Finds the server that is meant (NULL: see client_find()). EXIT_DONE with its address appended,
+ * with a NUL; or another exit status after saying why on stderr. */
+int console_find(const char *wanted, struct buf *address);
+
 /* Finds the server and connects. An exit status: EXIT_DONE, or another after saying why on
  * stderr. Close it in every case. The callbacks may be NULL; their ctx is `ctx`. */
 int console_open(struct console *s, const struct arguments *a, bool reconnect,
