@@ -196,5 +196,5 @@ const struct column_def column_defs[COLUMNS_N] = {
 	[COLUMN_SIZE] = {"Size", SORT_SIZE, GRID_RIGHT, 10, 7, size_text, plain_look},
 	[COLUMN_DATE] = {"Modified", SORT_DATE, GRID_LEFT, 16, 11, date_text, plain_look},
 	[COLUMN_CELLS] = {"", -1, GRID_LEFT, 0, 0, cells_text, cells_look},
-	[COLUMN_STATE] = {"State", SORT_STATE, GRID_LEFT, 14, 12, state_text, state_look},
+	[COLUMN_STATE] = {"State", SORT_STATE, GRID_LEFT, 18, 14, state_text, state_look},
 };

@@ -67,7 +67,7 @@ void server_words(struct buf *out, const struct server *s, int64_t received, int
 		buf_addf(out, " (try %llu)", (unsigned long long)s->tries);
 	if (!brief && s->since > 0) {
 		char time[20];
-		show_time(time, s->since, FORMAT_LONG);
+		show_time(time, s->since, FORMAT_SHORT);
 		buf_addf(out, "; its column is as of %s", time);
 	}
 }

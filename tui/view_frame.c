@@ -32,6 +32,8 @@ static void ends(struct grid *s, int y, const struct buf *left, unsigned left_lo
 /* What is wrong, or that all is well, in words; true if it is trouble. */
 static bool trouble(const struct model *m, struct buf *out)
 {
+	/* A narrow screen has room for the worst only. */
+	bool all = m->layout.width >= 60;
 	const struct status *st = &m->news.status;
 	size_t away = 0, begin = out->len;
 	char n[32];
@@ -58,14 +60,14 @@ static bool trouble(const struct model *m, struct buf *out)
 		format_count(n, st->conflicts);
 		buf_addf(out, "%s conflict%s", n, st->conflicts == 1 ? "" : "s");
 	}
-	if (st->held > 0) {
+	if (st->held > 0 && (all || out->len == begin)) {
 		format_count(n, st->held);
 		buf_addf(out, "%s%s held", out->len > begin ? "  " : "", n);
 	}
-	if (away > 0)
+	if (away > 0 && (all || out->len == begin))
 		buf_addf(out, "%s%zu server%s offline", out->len > begin ? "  " : "", away,
 			 away == 1 ? "" : "s");
-	if (st->n_problems > 0) {
+	if (st->n_problems > 0 && (all || out->len == begin)) {
 		format_count(n, st->n_problems);
 		buf_addf(out, "%s%s problem%s", out->len > begin ? "  " : "", n,
 			 st->n_problems == 1 ? "" : "s");
@@ -488,8 +490,10 @@ void view_keys(const struct model *m, struct grid *s)
 	for (size_t i = 0; i < n; i++) {
 		struct buf name = {0};
 		key_text(&name, items[i].key->keys[0]);
-		if (items[i].key->keys[0] == ' ')
-			name.len = 3;
+		if (items[i].key->keys[0] == ' ') {
+			buf_clear(&name);
+			buf_addf(&name, "Spc");
+		}
 		int w = grid_text(s, y, items[i].x, s->width, buf_bytes(&name), LOOK_STRONG);
 		grid_put(s, y, items[i].x + w, items[i].key->bar, LOOK_PLAIN);
 		buf_release(&name);

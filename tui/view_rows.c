@@ -43,8 +43,8 @@ static void heads(const struct model *m, struct grid *s)
 static int name_indent(const struct layout *l, const struct listing_row *r)
 {
 	int indent = l->style.tree ? 4 + 2 * (int)(r->depth < 100 ? r->depth : 100) : 2;
-	/* A deep name keeps at least half of the column. */
-	int most = l->columns[COLUMN_NAME].width / 2;
+	/* A deep name keeps at least half of the column; where there is hardly any, all. */
+	int most = l->columns[COLUMN_NAME].width < 12 ? 0 : l->columns[COLUMN_NAME].width / 2;
 	return indent < most ? indent : most;
 }
 
