@@ -93,8 +93,8 @@ void conn_close(struct conn *c, const char *reason);
 /* Takes no more frames, sends what is queued and a `bye` with this code and text, waits a little
  * until the other side has it, and closes with `text` as the reason. */
 void conn_bye(struct conn *c, const char *code, const char *text);
-/* For an owner that is going away itself: no callback is made any more, and the pointer must not be
- * used again. Closes at once; but after conn_bye that still takes its course while the loop runs. */
+/* For an owner that is going away itself: no callback is made any more, and the pointer must not
+ * be used again. Closes at once; but what conn_bye began takes its course while the loop runs. */
 void conn_forget(struct conn *c);
 bool conn_ending(const struct conn *c); /* one of the three was called, or an end was found */
 

@@ -504,7 +504,8 @@ struct method {
 	size_t n_params;
 	const struct field *result; /* of requests */
 	size_t n_result;
-	const char *(*rule)(const msgpack_object *params, unsigned from); /* NULL, or what is wrong */
+	/* NULL, or what is wrong */
+	const char *(*rule)(const msgpack_object *params, unsigned from);
 };
 
 enum {
@@ -607,7 +608,8 @@ static void write_type(struct buf *out, const struct field *f)
 static void write_fields(struct buf *out, const struct field *fields, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		buf_addf(out, "    %s%s: ", fields[i].name, fields[i].optional ? " (optional)" : "");
+		buf_addf(out, "    %s%s: ", fields[i].name,
+			 fields[i].optional ? " (optional)" : "");
 		write_type(out, &fields[i]);
 		buf_add_char(out, '\n');
 	}
@@ -887,8 +889,9 @@ bool message_check_response(const struct wire_frame *f, enum message request,
 	assert(f->kind == WIRE_RESPONSE && request < MESSAGES_N);
 	const struct method *t = &methods[request];
 	assert(t->kind == WIRE_REQUEST);
-	bool fine = f->error ? check_map(f->error, error_fields, ARRAY_LEN(error_fields), &top, &reason)
-			     : check_map(f->result, t->result, t->n_result, &top, &reason);
+	bool fine =
+		f->error ? check_map(f->error, error_fields, ARRAY_LEN(error_fields), &top, &reason)
+			 : check_map(f->result, t->result, t->n_result, &top, &reason);
 	if (!fine)
 		say(why, names[request], &reason);
 	return fine;

@@ -45,7 +45,7 @@ enum wire_kind { WIRE_REQUEST, WIRE_RESPONSE, WIRE_NOTIFICATION };
 struct wire_frame {
 	enum wire_kind kind;
 	uint32_t id;                  /* of requests and responses */
-	struct bytes method;          /* of requests and notifications; not empty, not checked further */
+	struct bytes method;          /* of requests and notifications; any bytes, some */
 	const msgpack_object *params; /* a map; of requests and notifications */
 	const msgpack_object *error;  /* of responses: a map, or NULL if it went well */
 	const msgpack_object *result; /* of responses: a map, or NULL after an error */

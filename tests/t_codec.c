@@ -76,7 +76,8 @@ static struct state random_state(unsigned max_heads)
 		version_add(&s.context, (struct dot){.rep = (rep_t)chance(REPLICAS_MAX),
 						     .counter = 1 + large() % COUNTER_MAX});
 	if (chance(2))
-		s.mode = (struct mode_reg){(int64_t)large(), {1 + large() % COUNTER_MAX, (rep_t)chance(9)},
+		s.mode = (struct mode_reg){(int64_t)large(),
+					   {1 + large() % COUNTER_MAX, (rep_t)chance(9)},
 					   (uint16_t)(chance(MODE_BITS + 1))};
 	if (!s.n_heads && chance(2))
 		memset(s.gone, 7, HASH_SIZE);
@@ -110,7 +111,8 @@ static void expect_sound(const struct state *s)
 		ck_assert(version_has(&s->context, h->dot));
 		ck_assert_int_eq(h->target != NULL, h->kind == KIND_SYMLINK);
 		if (h->target)
-			ck_assert(h->size && h->size <= SYMLINK_MAX && !memchr(h->target, 0, (size_t)h->size));
+			ck_assert(h->size && h->size <= SYMLINK_MAX &&
+				  !memchr(h->target, 0, (size_t)h->size));
 		if (h->kind == KIND_DIR)
 			ck_assert_uint_eq(h->size, 0);
 		if (i)
@@ -129,7 +131,8 @@ START_TEST(states_come_back_by_their_own_numbers)
 		buf_clear(&out);
 		wire_array(&out, 4);
 		codec_pack_state(&out, &s, NULL);
-		ck_assert_int_eq(codec_unpack_state(decoded()->via.array.ptr, NULL, REPLICAS_MAX, &back), 0);
+		ck_assert_int_eq(
+			codec_unpack_state(decoded()->via.array.ptr, NULL, REPLICAS_MAX, &back), 0);
 		ck_assert(state_eq(&s, &back));
 		ck_assert_mem_eq(s.gone, back.gone, HASH_SIZE);
 		expect_sound(&back);
@@ -150,7 +153,7 @@ START_TEST(entries_come_back_with_other_numbers)
 {
 	for (uint64_t run = 0; run < 300; run++) {
 		seed = run;
-		/* several entries share the ids; the other side numbers replicas the other way round */
+		/* several entries share the ids; the other side numbers backwards */
 		struct codec_entry e[3];
 		char path[3][40];
 		size_t n = 1 + chance(3);
@@ -161,7 +164,9 @@ START_TEST(entries_come_back_with_other_numbers)
 			struct state s = random_state(3);
 			memset(path[i], 'a', sizeof(path[i]));
 			e[i] = (struct codec_entry){
-				.path = {(const uint8_t *)path[i], 1 + chance(40)}, .seq = 1 + large(), .state = s};
+				.path = {(const uint8_t *)path[i], 1 + chance(40)},
+				.seq = 1 + large(),
+				.state = s};
 			if (s.n_heads && s.heads[0].kind == KIND_FILE && chance(2)) {
 				e[i].state.heads[0].size = chance(41);
 				e[i].data = (struct bytes){(const uint8_t *)path[i],
@@ -182,7 +187,8 @@ START_TEST(entries_come_back_with_other_numbers)
 			reps[i] = (rep_t)(REPLICAS_MAX - 1 - got[i].b[0]);
 		for (size_t i = 0; i < n; i++) {
 			struct codec_entry back;
-			ck_assert_int_eq(codec_unpack_entry(wire_at(o, i), reps, (size_t)n_ids, &back), 0);
+			ck_assert_int_eq(
+				codec_unpack_entry(wire_at(o, i), reps, (size_t)n_ids, &back), 0);
 			ck_assert(bytes_eq(back.path, e[i].path));
 			ck_assert_uint_eq(back.seq, e[i].seq);
 			ck_assert_int_eq(back.has_data, e[i].has_data);
@@ -400,7 +406,7 @@ START_TEST(bad_entries_are_refused)
 		"(p 1 ((1 9223372036854775808 0 h32 n 0 1 0)) ((0 1)) n n n)",
 		"(p 1 ((1 5 9223372036854775808 h32 n 0 1 0)) ((0 1)) n n n)",
 		"(p 1 ((1 5 s h32 n 0 1 0)) ((0 1)) n n n)",
-		"(p 1 ((3 5 0 h32 n 0 1 0)) ((0 1)) n n n)",         /* a symlink without a target */
+		"(p 1 ((3 5 0 h32 n 0 1 0)) ((0 1)) n n n)",         /* a symlink to nothing */
 		"(p 1 ((3 0 0 h32 t0 0 1 0)) ((0 1)) n n n)",
 		"(p 1 ((3 4 0 h32 t5 0 1 0)) ((0 1)) n n n)",        /* of another length */
 		"(p 1 ((3 4 0 h32 s 0 1 0)) ((0 1)) n n n)",         /* as text */
@@ -427,7 +433,7 @@ START_TEST(bad_entries_are_refused)
 		"(p 1 () ((0 1)) (1 0 0 1 1) n n)",
 		/* gone */
 		"(p 1 () ((0 1)) n h31 n)", "(p 1 () ((0 1)) n 5 n)", "(p 1 () () n h32 n)",
-		"(p 1 ((2 0 0 n n 0 1 0)) ((0 1)) n h32 n)",         /* of something that is there */
+		"(p 1 ((2 0 0 n n 0 1 0)) ((0 1)) n h32 n)",         /* of what is there */
 		/* data */
 		"(p 1 () ((0 1)) n n h5)",                           /* of a tombstone */
 		"(p 1 ((2 0 0 n n 0 1 0)) ((0 1)) n n h0)",          /* of a folder */
@@ -492,7 +498,8 @@ START_TEST(mutated_entries_stay_sound)
 		codec_ids_clear(&ids);
 		codec_pack_entry(&out, &e, &ids);
 		for (uint32_t n = 1 + chance(3); n; n--)
-			out.data[chance((uint32_t)out.len)] = (uint8_t)(chance(2) ? chance(256) : chance(16));
+			out.data[chance((uint32_t)out.len)] =
+				(uint8_t)(chance(2) ? chance(256) : chance(16));
 		msgpack_object o;
 		struct codec_entry back;
 		msgpack_zone_clear(&zone);

@@ -104,8 +104,11 @@ static void parse_table(void)
 		t->from = (strstr(from, " peer") ? PARTY_PEER : 0u) |
 			  (strstr(from, " client") ? PARTY_CLIENT : 0u) |
 			  (strstr(from, " server") ? PARTY_SERVER : 0u);
-		t->phase = strstr(head, ", first") ? PHASE_STRANGER
-			   : strstr(head, ", at any time") ? PHASE_STRANGER | PHASE_GREETED : PHASE_GREETED;
+		t->phase = PHASE_GREETED;
+		if (strstr(head, ", first"))
+			t->phase = PHASE_STRANGER;
+		else if (strstr(head, ", at any time"))
+			t->phase |= PHASE_STRANGER;
 		parse_fields(&at, &t->params);
 		if (t->request) {
 			ck_assert_str_eq(strsep(&at, "\n"), "  result");
@@ -216,7 +219,8 @@ static bool sound_fields(const msgpack_object *o, const struct tfields *fields)
 		size_t n = 0;
 		for (size_t k = 0; k < o->via.map.size; k++) {
 			const msgpack_object_kv *kv = &o->via.map.ptr[k];
-			struct bytes key = {(const uint8_t *)kv->key.via.str.ptr, kv->key.via.str.size};
+			struct bytes key = {(const uint8_t *)kv->key.via.str.ptr,
+					    kv->key.via.str.size};
 			if (!bytes_eq(key, bytes_of(fields->f[i].name)))
 				continue;
 			n++;
@@ -371,7 +375,8 @@ static bool passes(int m, bool result)
 		fine = message_check_response(&frame, (enum message)m, why);
 	} else {
 		unsigned from = t->from & PARTY_PEER ? PARTY_PEER : t->from;
-		enum message_phase phase = t->phase & PHASE_GREETED ? PHASE_GREETED : PHASE_STRANGER;
+		enum message_phase phase =
+			t->phase & PHASE_GREETED ? PHASE_GREETED : PHASE_STRANGER;
 		int r = message_check(&frame, from, phase, why);
 		ck_assert(r == m || r == -1);
 		fine = r == m;
@@ -455,7 +460,8 @@ START_TEST(missing_double_and_numbered_keys)
 				ck_assert_int_eq(passes(m, result), f->optional);
 			if (!f->optional) {
 				char want[100];
-				snprintf(want, sizeof(want), "%s: %s is missing", methods[m].params.name, f->name);
+				snprintf(want, sizeof(want), "%s: %s is missing",
+					 methods[m].params.name, f->name);
 				ck_assert_str_eq(why, want);
 			}
 			how.leave_out = NULL;
@@ -492,9 +498,13 @@ static void probe_bytes(size_t len, bool as_str)
 /* Values of all types, and around the limits of f. */
 static void make_probes(const struct tfield *f)
 {
-	static const uint64_t numbers[] = {0, 1, 3, 4, INT64_MAX, (uint64_t)INT64_MAX + 1, UINT64_MAX};
-	static const char *const texts[] = {"", "name", "peer", "nam", "name|", "a/b", "/a", "a/..", ".tutti/x",
-					    "\xff", "a\xc3", "\xed\xa0\x80"};
+	static const uint64_t numbers[] = {
+		0, 1, 3, 4, INT64_MAX, (uint64_t)INT64_MAX + 1, UINT64_MAX,
+	};
+	static const char *const texts[] = {
+		"", "name", "peer", "nam", "name|", "a/b", "/a", "a/..", ".tutti/x",
+		"\xff", "a\xc3", "\xed\xa0\x80",
+	};
 	while (n_probes)
 		buf_release(&probes[--n_probes]);
 	wire_nil(probe());
@@ -537,12 +547,14 @@ static void try_probes(int m, bool result, const struct tfield *f, size_t counts
 			how.with = (struct bytes){probes[i].data, probes[i].len};
 			how.with_rest = rest;
 			make(m, result);
-			bool sound = sound_fields(result ? frame.result : frame.params, fields_of(m, result));
+			bool sound = sound_fields(result ? frame.result : frame.params,
+						  fields_of(m, result));
 			bool fine = passes(m, result);
-			ck_assert_msg(sound || !fine, "%s.%s: probe %zu passed", methods[m].params.name, f->name, i);
+			ck_assert_msg(sound || !fine, "%s.%s: probe %zu passed",
+				      methods[m].params.name, f->name, i);
 			if (!has_rule(m, result))
-				ck_assert_msg(fine || !sound, "%s.%s: probe %zu: %s", methods[m].params.name, f->name,
-					      i, why);
+				ck_assert_msg(fine || !sound, "%s.%s: probe %zu: %s",
+					      methods[m].params.name, f->name, i, why);
 			counts[fine]++;
 		}
 	}
@@ -591,9 +603,10 @@ START_TEST(lists_have_a_longest_length)
 				how.with = (struct bytes){list.data, list.len};
 				make(m, result);
 				ck_assert(!passes(m, result));
-				snprintf(want, sizeof(want), "%s: %s%s is not ", methods[m].params.name, f->name,
-					 more ? "" : "[0]");
-				ck_assert_msg(strncmp(why, want, strlen(want)) == 0, "'%s', not '%s'", why, want);
+				snprintf(want, sizeof(want), "%s: %s%s is not ",
+					 methods[m].params.name, f->name, more ? "" : "[0]");
+				ck_assert_msg(strncmp(why, want, strlen(want)) == 0,
+					      "'%s', not '%s'", why, want);
 				buf_release(&list);
 			}
 		}
@@ -642,9 +655,11 @@ START_TEST(damaged_messages_pass_only_if_sound)
 				if (!result || !frame.result)
 					continue;
 				bool fine = passes(m, true);
-				ck_assert_int_eq(fine, sound_fields(frame.result, &methods[m].result));
+				ck_assert_int_eq(fine,
+						 sound_fields(frame.result, &methods[m].result));
 				counts[fine]++;
-			} else if (!result && bytes_eq(frame.method, bytes_of(methods[m].params.name)) &&
+			} else if (!result &&
+				   bytes_eq(frame.method, bytes_of(methods[m].params.name)) &&
 				   (frame.kind == WIRE_REQUEST) == methods[m].request) {
 				bool fine = passes(m, false);
 				bool sound = sound_fields(frame.params, &methods[m].params);
@@ -671,8 +686,8 @@ START_TEST(each_may_say_only_its_own_and_in_time)
 				if (m == MESSAGE_HELLO && from == PARTY_CLIENT)
 					may = false; /* the role in it is that of a peer */
 				int r = message_check(&frame, from, (enum message_phase)phase, why);
-				ck_assert_msg(r == (may ? m : -1), "%s from %u in %u: %d", message_name((enum message)m),
-					      from, phase, r);
+				ck_assert_msg(r == (may ? m : -1), "%s from %u in %u: %d",
+					      message_name((enum message)m), from, phase, r);
 				if (!may)
 					expect_words();
 			}
@@ -684,13 +699,20 @@ START_TEST(each_may_say_only_its_own_and_in_time)
 		unsigned from;
 		enum message_phase phase;
 	} never[] = {
-		{MESSAGE_INDEX, PARTY_CLIENT, PHASE_GREETED}, {MESSAGE_FETCH, PARTY_CLIENT, PHASE_GREETED},
-		{MESSAGE_INDEX, PARTY_PEER, PHASE_STRANGER}, {MESSAGE_FETCH, PARTY_PEER, PHASE_STRANGER},
-		{MESSAGE_HAVE, PARTY_CLIENT, PHASE_GREETED}, {MESSAGE_REPORT, PARTY_CLIENT, PHASE_GREETED},
-		{MESSAGE_ACK, PARTY_CLIENT, PHASE_GREETED}, {MESSAGE_SYNC, PARTY_CLIENT, PHASE_GREETED},
-		{MESSAGE_TABLE_OPEN, PARTY_PEER, PHASE_GREETED}, {MESSAGE_STATUS, PARTY_PEER, PHASE_GREETED},
-		{MESSAGE_TABLE_OPEN, PARTY_CLIENT, PHASE_STRANGER}, {MESSAGE_EVENT, PARTY_CLIENT, PHASE_GREETED},
-		{MESSAGE_TABLE_ROWS, PARTY_PEER, PHASE_GREETED}, {MESSAGE_HELLO, PARTY_PEER, PHASE_GREETED},
+		{MESSAGE_INDEX, PARTY_CLIENT, PHASE_GREETED},
+		{MESSAGE_FETCH, PARTY_CLIENT, PHASE_GREETED},
+		{MESSAGE_INDEX, PARTY_PEER, PHASE_STRANGER},
+		{MESSAGE_FETCH, PARTY_PEER, PHASE_STRANGER},
+		{MESSAGE_HAVE, PARTY_CLIENT, PHASE_GREETED},
+		{MESSAGE_REPORT, PARTY_CLIENT, PHASE_GREETED},
+		{MESSAGE_ACK, PARTY_CLIENT, PHASE_GREETED},
+		{MESSAGE_SYNC, PARTY_CLIENT, PHASE_GREETED},
+		{MESSAGE_TABLE_OPEN, PARTY_PEER, PHASE_GREETED},
+		{MESSAGE_STATUS, PARTY_PEER, PHASE_GREETED},
+		{MESSAGE_TABLE_OPEN, PARTY_CLIENT, PHASE_STRANGER},
+		{MESSAGE_EVENT, PARTY_CLIENT, PHASE_GREETED},
+		{MESSAGE_TABLE_ROWS, PARTY_PEER, PHASE_GREETED},
+		{MESSAGE_HELLO, PARTY_PEER, PHASE_GREETED},
 		{MESSAGE_PING, PARTY_PEER, PHASE_STRANGER},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(never); i++) {
@@ -702,8 +724,14 @@ END_TEST
 
 START_TEST(unknown_methods_are_named_safely)
 {
-	static const char *const names[] = {"nonsense", "\x1b[2J\xff\n", "\xe2\x80\xae" "evil", "helloo", "hell",
-					    "0123456789012345678901234567890123456789012345678901234567890123"};
+	static const char *const names[] = {
+		"nonsense",
+		"\x1b[2J\xff\n",
+		"\xe2\x80\xae"
+		"evil",
+		"helloo",
+		"hell",
+		"0123456789012345678901234567890123456789012345678901234567890123"};
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		buf_clear(&out);
 		size_t mark = wire_begin_notification(&out, names[i]);
@@ -835,7 +863,8 @@ START_TEST(errors_are_checked_too)
 	ck_assert_ptr_null(wire_decode(&frame, (struct bytes){out.data + 4, out.len - 4}));
 	ck_assert(message_check_response(&frame, MESSAGE_FETCH, why));
 	message_error_parts(frame.error, &code, &text);
-	ck_assert(bytes_eq(code, bytes_of("not-found")) && bytes_eq(text, bytes_of("no such thing")));
+	ck_assert(bytes_eq(code, bytes_of("not-found")) &&
+		  bytes_eq(text, bytes_of("no such thing")));
 
 	static const uint8_t bad[] = {0x94, 1, 1, 0x81, 0xa4, 'c', 'o', 'd', 'e', 0xa1, 'x', 0xc0};
 	ck_assert_ptr_null(wire_decode(&frame, (struct bytes){bad, sizeof(bad)}));
@@ -900,17 +929,21 @@ START_TEST(the_manual_has_the_whole_table_and_no_more)
 		ck_assert_msg(strstr(man, (const char *)out.data) != NULL, "not in the manual:%s",
 			      (const char *)out.data);
 	}
-	ck_assert_uint_eq(count_lines(man, ".EX\nrequest ") + count_lines(man, ".EX\nnotification "),
+	ck_assert_uint_eq(count_lines(man, ".EX\nrequest ") +
+				  count_lines(man, ".EX\nnotification "),
 			  MESSAGES_N);
-	ck_assert_uint_eq(count_lines(man, ".EX\narray ") + count_lines(man, ".EX\nmap "), n_shapes);
+	ck_assert_uint_eq(count_lines(man, ".EX\narray ") + count_lines(man, ".EX\nmap "),
+			  n_shapes);
 	static const char *const codes[] = {
-		ERROR_BAD_REQUEST, ERROR_NOT_FOUND, ERROR_CHANGED, ERROR_BUSY, ERROR_REFUSED, ERROR_FAILED,
-		BYE_VERSION, BYE_SELF, BYE_DUPLICATE, BYE_STOPPING, BYE_PROTOCOL, BYE_REFUSED,
+		ERROR_BAD_REQUEST, ERROR_NOT_FOUND, ERROR_CHANGED, ERROR_BUSY,
+		ERROR_REFUSED,	   ERROR_FAILED,    BYE_VERSION,   BYE_SELF,
+		BYE_DUPLICATE,	   BYE_STOPPING,    BYE_PROTOCOL,  BYE_REFUSED,
 	};
 	for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
 		buf_clear(&out);
 		buf_addf(&out, "\n.B %s\n", codes[i]);
-		ck_assert_msg(strstr(man, (const char *)out.data) != NULL, "not in the manual: %s", codes[i]);
+		ck_assert_msg(strstr(man, (const char *)out.data) != NULL, "not in the manual: %s",
+			      codes[i]);
 	}
 	free(man);
 }
@@ -958,15 +991,16 @@ static void read_example(const char *man, struct buf *to)
 		if (strncmp(p, ".EX", 3) == 0 || strncmp(p, ".EE", 3) == 0)
 			inside = p[2] == 'X';
 		unsigned v;
-		for (const char *q = p + strspn(p, " "); inside && hex_pair(q, &v); q += strspn(q, " ")) {
+		for (const char *q = p + strspn(p, " "); inside && hex_pair(q, &v);
+		     q += strspn(q, " ")) {
 			buf_add_char(to, (char)v);
 			q += 2;
 		}
 	}
 }
 
-static void put_row(const char *path, uint64_t kind, uint64_t size, int64_t mtime, const char *state,
-		    const char *cells, const char *note, uint64_t files)
+static void put_row(const char *path, uint64_t kind, uint64_t size, int64_t mtime,
+		    const char *state, const char *cells, const char *note, uint64_t files)
 {
 	wire_array(&out, 10);
 	wire_bin(&out, bytes_of(path));
@@ -1069,7 +1103,9 @@ START_TEST(the_example_in_the_manual_is_right)
 		ck_assert_uint_le(len, example.len - at - 4);
 		ck_assert_ptr_null(wire_decode(&frame, (struct bytes){example.data + at + 4, len}));
 		if (frame.kind == WIRE_RESPONSE)
-			ck_assert_msg(message_check_response(&frame, (enum message)steps[i].message, why), "%s", why);
+			ck_assert_msg(
+				message_check_response(&frame, (enum message)steps[i].message, why),
+				"%s", why);
 		else
 			ck_assert_int_eq(message_check(&frame, steps[i].from, steps[i].phase, why),
 					 steps[i].message);

@@ -84,9 +84,11 @@ START_TEST(a_request_comes_back_as_it_was)
 	ck_assert(wire_get_bool(frame.params, "yes", &yes) && yes);
 	ck_assert(wire_get_uint(frame.params, "big", UINT64_MAX, &u) && u == UINT64_MAX);
 	ck_assert(wire_get_int(frame.params, "low", &i) && i == INT64_MIN);
-	ck_assert(wire_get_str(frame.params, "text", &b) && bytes_eq(b, bytes_of("gr\xc3\xbc\xc3\x9f")));
+	ck_assert(wire_get_str(frame.params, "text", &b) &&
+		  bytes_eq(b, bytes_of("gr\xc3\xbc\xc3\x9f")));
 	ck_assert(wire_get_bin(frame.params, "bin", &b) && bytes_eq(b, bytes("\0\xff", 2)));
-	ck_assert(wire_get_fixed(frame.params, "id", id, 16) && memcmp(id, "0123456789abcdef", 16) == 0);
+	ck_assert(wire_get_fixed(frame.params, "id", id, 16) &&
+		  memcmp(id, "0123456789abcdef", 16) == 0);
 	ck_assert(wire_is_nil(wire_get(frame.params, "nil")));
 	ck_assert_ptr_nonnull(wire_get(frame.params, "nil"));
 	ck_assert(wire_get_str(frame.params, "empty", &b) && b.len == 0);
@@ -119,7 +121,8 @@ START_TEST(responses_and_notifications_come_back)
 	struct bytes text;
 	ck_assert_uint_eq(frame.id, 3);
 	ck_assert_ptr_null(frame.result);
-	ck_assert(wire_get_str(frame.error, "code", &code) && bytes_eq(code, bytes_of("not-found")));
+	ck_assert(wire_get_str(frame.error, "code", &code) &&
+		  bytes_eq(code, bytes_of("not-found")));
 	ck_assert(wire_get_str(frame.error, "text", &text));
 	ck_assert(bytes_eq(text, bytes_of("no file a\\xff\\x0a")));
 
@@ -276,7 +279,8 @@ START_TEST(only_these_types_pass)
 			want = 1 + (1u << (b - 0xd9));
 		else if (b >= 0xdc && b <= 0xdf)
 			want = 1 + (b & 1 ? 4 : 2);
-		ck_assert_msg(pass == want, "type %02x passes with %zu bytes, not %zu", b, pass, want);
+		ck_assert_msg(pass == want, "type %02x passes with %zu bytes, not %zu", b, pass,
+			      want);
 	}
 }
 END_TEST
