@@ -1,0 +1,981 @@
+/* Owns listeners, dials and links: every connection from its first byte until it is known for a peer
+ * or a client, and again at its end. */
+#include "config.h"
+#include "net.h"
+
+#include "conn.h"
+#include "message.h"
+#include "peer.h"
+#include "session.h"
+#include "text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum {
+	TEXT_MAX = 256,
+	ACCEPT_BURST = 16,       /* connections taken in one turn */
+	DIAL_TIMEOUT_S = 10,
+	RETRY_MIN_S = 1,
+	RETRY_MAX_S = 300,
+	GOOD_SESSION_S = 10,     /* one that lasted so long begins the back-off anew */
+};
+
+struct net;
+
+struct listener {
+	ev_io io;
+	struct net *net;
+	bool local;
+	bool open;
+};
+
+enum dial_state {
+	DIAL_WAITING,    /* for the next attempt, if one is planned */
+	DIAL_CONNECTING, /* until the other side's hello was accepted */
+	DIAL_CONNECTED,  /* by its own link, or that replica connected to us */
+};
+
+/* One configured address. */
+struct dial {
+	struct net *net;
+	const struct settings_address *to;
+	enum dial_state state;
+	ev_io io;          /* waits for connect() */
+	ev_timer timer;    /* the next attempt, or the end of this one */
+	double retry_at;   /* loop time; 0: none planned */
+	struct link *link;
+	bool known;        /* somebody answered there once: */
+	struct replica_id id;
+	bool tried;        /* to the end, whatever it was */
+	bool refused;      /* will not do until somebody changes something */
+	uint64_t tries;    /* since it was last connected */
+	int64_t since_ns;
+	char error[TEXT_MAX];
+	char said[TEXT_MAX]; /* the last error that was logged */
+	struct log_limit limit;
+};
+
+enum link_state { LINK_STRANGER, LINK_PEER, LINK_CLIENT, LINK_LEAVING };
+
+/* One connection. */
+struct link {
+	struct net *net;
+	struct link *prev, *next;
+	struct conn *conn;
+	enum link_state state;
+	bool local;
+	struct dial *dial;   /* that made it, or NULL */
+	struct peer *peer;
+	struct session *session;
+	char address[128];
+	char why[TEXT_MAX];  /* what the other side, or we, gave as the reason */
+	bool why_refused;    /* and that trying again soon is no use */
+	bool why_duplicate;
+	int64_t since_ns;
+	double since;
+};
+
+struct net {
+	struct daemon *d;
+	struct listener *listeners;
+	size_t n_listeners;
+	char *address;        /* of the first, as bound */
+	char *socket;         /* path, once it is ours */
+	struct dial *dials;
+	size_t n_dials;
+	struct link *links;
+	struct link *peers[NET_PEERS_MAX];
+	size_t n_links;
+	size_t strangers[2];  /* of TCP, local */
+	size_t clients;
+	bool accepting;
+	ev_timer breath;      /* accepting pauses when there are no descriptors */
+	struct log_limit limit_accept, limit_stranger;
+};
+
+static void dial_soon(struct dial *dial, bool good);
+static void dial_end(struct dial *dial, const char *error, bool refused);
+
+/* ---- listeners ------------------------------------------------------------------------- */
+
+static void listen_update(struct net *net)
+{
+	for (size_t i = 0; i < net->n_listeners; i++) {
+		struct listener *l = &net->listeners[i];
+		bool want = net->accepting && !ev_is_active(&net->breath) &&
+			    net->strangers[l->local] < NET_STRANGERS_MAX;
+		if (want)
+			ev_io_start(net->d->loop, &l->io);
+		else
+			ev_io_stop(net->d->loop, &l->io);
+	}
+}
+
+static void link_new(struct net *net, int fd, bool local, struct dial *dial, const char *address);
+
+/* Who is at the other end of the local socket? */
+static bool local_may(int fd, struct buf *who)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		return false;
+	buf_addf(who, "user %ju, process %jd", (uintmax_t)cred.uid, (intmax_t)cred.pid);
+	return cred.uid == geteuid() || cred.uid == 0;
+}
+
+static void on_accept(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct listener *l = io->data;
+	struct net *net = l->net;
+	(void)loop, (void)events;
+	for (int i = 0; i < ACCEPT_BURST && ev_is_active(&l->io); i++) {
+		struct sockaddr_storage from;
+		socklen_t len = sizeof(from);
+		int fd = accept4(io->fd, (struct sockaddr *)&from, &len,
+				 SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd < 0) {
+			if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
+				return;
+			log_limited(&net->limit_accept, LEVEL_WARNING,
+				    "cannot take a connection: %s; trying again in a second",
+				    strerror(errno));
+			ev_timer_set(&net->breath, 1., 0.);
+			ev_timer_start(net->d->loop, &net->breath);
+			listen_update(net);
+			return;
+		}
+		struct buf text = {0};
+		bool may = true;
+		if (l->local)
+			may = local_may(fd, &text);
+		else
+			address_format(&text, (struct sockaddr *)&from);
+		buf_add_char(&text, '\0');
+		if (may) {
+			link_new(net, fd, l->local, NULL, (const char *)text.data);
+		} else {
+			log_limited(&net->limit_stranger, LEVEL_WARNING,
+				    "refused on the local socket: %s", (const char *)text.data);
+			struct buf bye = {0};
+			size_t mark = wire_begin_notification(&bye, "bye");
+			wire_map(&bye, 2);
+			wire_put_text(&bye, "code", BYE_REFUSED);
+			wire_put_text(&bye, "text", "this server belongs to another user");
+			wire_finish(&bye, mark);
+			(void)!send(fd, bye.data, bye.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+			buf_release(&bye);
+			close(fd);
+		}
+		buf_release(&text);
+	}
+}
+
+static void on_breath(struct ev_loop *loop, ev_timer *w, int events)
+{
+	(void)loop, (void)events;
+	listen_update(w->data);
+}
+
+static void listener_add(struct net *net, int fd, bool local)
+{
+	struct listener *l = &net->listeners[net->n_listeners++];
+	*l = (struct listener){.net = net, .local = local, .open = true};
+	ev_io_init(&l->io, on_accept, fd, EV_READ);
+	l->io.data = l;
+}
+
+static bool listen_tcp(struct net *net, const struct settings_address *at, struct buf *problem)
+{
+	int fd = socket(at->at.sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int yes = 1;
+	if (fd < 0)
+		goto failed;
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+	if (at->at.sa.ss_family == AF_INET6)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof(yes));
+	if (bind(fd, (const struct sockaddr *)&at->at.sa, at->at.sa_len) < 0 || listen(fd, 128) < 0)
+		goto failed;
+	struct sockaddr_storage bound;
+	socklen_t len = sizeof(bound);
+	if (getsockname(fd, (struct sockaddr *)&bound, &len) < 0)
+		goto failed;
+	struct buf text = {0};
+	address_format(&text, (struct sockaddr *)&bound);
+	buf_add_char(&text, '\0');
+	log_info("listening on %s", (const char *)text.data);
+	if (!net->address)
+		net->address = xstrdup((const char *)text.data);
+	buf_release(&text);
+	listener_add(net, fd, false);
+	return true;
+failed:;
+	int e = errno;
+	buf_addf(problem, "cannot listen on %s: %s", at->text, strerror(e));
+	if (e == EADDRINUSE)
+		buf_addf(problem, "; another program uses that port: end it, or choose another "
+				  "with --listen (port 0 picks a free one)");
+	if (fd >= 0)
+		close(fd);
+	return false;
+}
+
+/* Makes the folders that lead to `path`; those that are new are ours alone. */
+static int make_parents(const char *path)
+{
+	char *copy = xstrdup(path);
+	int r = 0;
+	for (char *p = strchr(copy + 1, '/'); p && r == 0; p = strchr(p + 1, '/')) {
+		*p = '\0';
+		if (mkdir(copy, 0700) < 0 && errno != EEXIST)
+			r = -errno;
+		*p = '/';
+	}
+	free(copy);
+	return r;
+}
+
+/* Does a server answer there? */
+static bool socket_lives(const struct sockaddr_un *at, socklen_t len)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return false;
+	/* EAGAIN: it has a queue of connections, so somebody listens. */
+	bool lives = connect(fd, (const struct sockaddr *)at, len) == 0 || errno == EAGAIN;
+	close(fd);
+	return lives;
+}
+
+static bool listen_local(struct net *net, const char *path, struct buf *problem)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	size_t n = strlen(path);
+	int fd = -1;
+	if (n >= sizeof(at.sun_path)) {
+		buf_addf(problem, "cannot listen on %s: longer than the %zu bytes that the path of a "
+				  "socket may have; choose another with --socket",
+			 path, sizeof(at.sun_path) - 1);
+		return false;
+	}
+	memcpy(at.sun_path, path, n);
+	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + 1);
+	int r = make_parents(path);
+	if (r < 0)
+		goto failed;
+	struct stat st;
+	if (lstat(path, &st) == 0) {
+		if (!S_ISSOCK(st.st_mode)) {
+			buf_addf(problem, "cannot listen on %s: there is something else of that name; "
+					  "move it away, or choose another with --socket", path);
+			return false;
+		}
+		if (socket_lives(&at, len)) {
+			buf_addf(problem, "cannot listen on %s: another server of that name runs; end "
+					  "it, or choose another name with --name or --socket", path);
+			return false;
+		}
+		if (unlink(path) < 0 && errno != ENOENT) {
+			r = -errno;
+			goto failed;
+		}
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	mode_t before = umask(077);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&at, len) < 0 || listen(fd, 128) < 0)
+		r = -errno;
+	umask(before);
+	if (r < 0)
+		goto failed;
+	net->socket = xstrdup(path);
+	listener_add(net, fd, true);
+	return true;
+failed:
+	if (fd >= 0)
+		close(fd);
+	buf_addf(problem, "cannot listen on %s: %s; choose another with --socket", path, strerror(-r));
+	return false;
+}
+
+/* ---- links ----------------------------------------------------------------------------- */
+
+static void link_why(struct link *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void link_why(struct link *l, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(l->why, sizeof(l->why), fmt, ap);
+	va_end(ap);
+}
+
+static void hello_send(struct net *net, struct conn *c)
+{
+	struct daemon *d = net->d;
+	struct buf b = {0};
+	size_t mark = wire_begin_notification(&b, "hello");
+	wire_map(&b, 6);
+	wire_put_uint(&b, "proto", PROTOCOL_VERSION);
+	wire_put_text(&b, "role", "peer");
+	wire_put_text(&b, "name", d->settings->name);
+	wire_put_fixed(&b, "id", d->id.b, sizeof(d->id.b));
+	wire_put_uint(&b, "seq", engine_counter(d->engine));
+	wire_key(&b, "features");
+	wire_array(&b, 0);
+	bool fits = wire_finish(&b, mark);
+	assert(fits);
+	conn_send(c, &b);
+	buf_release(&b);
+}
+
+/* Leaves what it was: nobody but net.c knows the connection any more. */
+static void link_leave(struct link *l)
+{
+	struct net *net = l->net;
+	enum link_state was = l->state;
+	l->state = LINK_LEAVING;
+	switch (was) {
+	case LINK_STRANGER:
+		net->strangers[l->local]--;
+		listen_update(net);
+		break;
+	case LINK_CLIENT:
+		net->clients--;
+		session_free(l->session);
+		l->session = NULL;
+		break;
+	case LINK_PEER: {
+		struct peer *p = l->peer;
+		struct replica_id id = *peer_id(p);
+		if (peer_problem(p))
+			link_why(l, "%s", peer_problem(p));
+		l->peer = NULL;
+		net->peers[peer_number(p)] = NULL;
+		log_info("%s (%s) is gone: %s", peer_name(p), l->address,
+			 l->why[0] ? l->why : "the connection ended");
+		daemon_event(net->d, "peer-down", (struct bytes){0}, bytes_of(peer_name(p)),
+			     bytes_of(l->why[0] ? l->why : "the connection ended"));
+		peer_free(p);
+		/* Addresses at which that replica answered have something to do again. */
+		for (size_t i = 0; i < net->n_dials; i++) {
+			struct dial *dial = &net->dials[i];
+			if (dial != l->dial && !dial->link && dial->known &&
+			    dial->state == DIAL_CONNECTED && replica_id_eq(&dial->id, &id))
+				dial_soon(dial, true);
+		}
+		break;
+	}
+	case LINK_LEAVING:
+		return;
+	}
+	if (l->dial) {
+		struct dial *dial = l->dial;
+		l->dial = NULL;
+		dial->link = NULL;
+		bool good = was == LINK_PEER && ev_now(net->d->loop) - l->since >= GOOD_SESSION_S;
+		if (l->why_duplicate || (was == LINK_PEER && !l->why_refused)) {
+			snprintf(dial->error, sizeof(dial->error), "%s",
+				 l->why_duplicate ? "" : l->why);
+			dial_soon(dial, good || l->why_duplicate);
+		} else {
+			dial_end(dial, l->why[0] ? l->why : "the connection ended", l->why_refused);
+		}
+	}
+}
+
+static void link_bye(struct link *l, const char *code, const char *text)
+{
+	link_why(l, "%s", text);
+	conn_bye(l->conn, code, text);
+	link_leave(l);
+}
+
+static void on_link_close(struct conn *c, const char *reason, void *ctx)
+{
+	struct link *l = ctx;
+	struct net *net = l->net;
+	(void)c;
+	if (!l->why[0])
+		link_why(l, "%s", reason);
+	if (l->state == LINK_STRANGER && !l->dial)
+		log_limited(&net->limit_stranger, LEVEL_WARNING, "%s: %s", l->address, l->why);
+	link_leave(l);
+	if (l->prev)
+		l->prev->next = l->next;
+	else
+		net->links = l->next;
+	if (l->next)
+		l->next->prev = l->prev;
+	net->n_links--;
+	free(l);
+	daemon_touch(net->d);
+}
+
+/* The other side says why it goes. */
+static void on_bye(struct link *l, const struct wire_frame *f)
+{
+	struct bytes code, text;
+	message_error_parts(f->params, &code, &text);
+	struct buf shown = {0};
+	text_show(&shown, text.len ? text : code);
+	if (l->state == LINK_PEER || l->dial)
+		link_why(l, "it says: %.*s", (int)(shown.len < 200 ? shown.len : 200),
+			 (const char *)shown.data);
+	buf_release(&shown);
+	l->why_duplicate = bytes_eq(code, bytes_of(BYE_DUPLICATE));
+	l->why_refused = bytes_eq(code, bytes_of(BYE_SELF)) || bytes_eq(code, bytes_of(BYE_VERSION));
+	conn_close(l->conn, l->why[0] ? l->why : "it said bye");
+	link_leave(l);
+}
+
+static struct link *peer_by_id(const struct net *net, const struct replica_id *id)
+{
+	for (size_t i = 0; i < NET_PEERS_MAX; i++)
+		if (net->peers[i] && replica_id_eq(peer_id(net->peers[i]->peer), id))
+			return net->peers[i];
+	return NULL;
+}
+
+/* Of two connections with one replica both ends keep the same: the one that the replica with the
+ * smaller id dialed. If one side dialed both, it keeps its first, and the other side the last (the
+ * first may be dead without anybody knowing). */
+static bool new_one_wins(const struct net *net, const struct link *old, const struct link *new,
+			 const struct replica_id *id)
+{
+	bool old_ours = old->dial != NULL, new_ours = new->dial != NULL;
+	if (old_ours != new_ours)
+		return new_ours == (replica_id_compare(&net->d->id, id) < 0);
+	return !new_ours;
+}
+
+static void dial_connected(struct dial *dial, const struct replica_id *id)
+{
+	dial->known = true;
+	dial->id = *id;
+	dial->state = DIAL_CONNECTED;
+	dial->tried = true;
+	dial->refused = false;
+	dial->error[0] = dial->said[0] = '\0';
+	dial->retry_at = 0;
+	dial->since_ns = daemon_wall_ns();
+	ev_timer_stop(dial->net->d->loop, &dial->timer);
+}
+
+static void hello_of_client(struct link *l)
+{
+	struct net *net = l->net;
+	if (net->clients == NET_CLIENTS_MAX) {
+		link_bye(l, BYE_REFUSED, "too many clients are connected to this server");
+		return;
+	}
+	net->strangers[l->local]--;
+	net->clients++;
+	l->state = LINK_CLIENT;
+	conn_greeted(l->conn);
+	l->session = session_new(net->d->sessions, l->conn);
+	listen_update(net);
+}
+
+static void hello_of_peer(struct link *l, const struct wire_frame *f)
+{
+	struct net *net = l->net;
+	struct daemon *d = net->d;
+	struct replica_id id;
+	struct bytes name;
+	uint64_t seq;
+	wire_get_fixed(f->params, "id", id.b, sizeof(id.b));
+	wire_get_str(f->params, "name", &name);
+	wire_get_uint(f->params, "seq", UINT64_MAX, &seq);
+	if (replica_id_eq(&id, &d->id)) {
+		l->why_refused = true;
+		link_bye(l, BYE_SELF, "this is this server itself");
+		return;
+	}
+	const char *problem = settings_name_problem(name);
+	if (problem[0]) {
+		l->why_refused = true;
+		link_bye(l, BYE_REFUSED, "the name of the other server cannot be taken");
+		return;
+	}
+	if (l->dial) { /* it answered, whatever comes of it */
+		l->dial->known = true;
+		l->dial->id = id;
+	}
+	struct link *old = peer_by_id(net, &id);
+	if (old && !new_one_wins(net, old, l, &id)) {
+		l->why_duplicate = true;
+		link_bye(l, BYE_DUPLICATE, "connected already");
+		return;
+	}
+	if (old) {
+		old->why_duplicate = true;
+		link_bye(old, BYE_DUPLICATE, "another connection takes over");
+	}
+	unsigned number = 0;
+	while (number < NET_PEERS_MAX && net->peers[number])
+		number++;
+	char *named = xmalloc(name.len + 1);
+	memcpy(named, name.p, name.len);
+	named[name.len] = '\0';
+	const char *address = l->dial ? l->dial->to->text : l->address;
+	int r = number == NET_PEERS_MAX ? -EMFILE
+		: engine_peer_up(daemon_feed(d), number, &id, named, address, seq);
+	if (r < 0) {
+		link_bye(l, BYE_REFUSED, r == -EMFILE ? "too many servers are connected"
+						       : "connected already");
+		free(named);
+		return;
+	}
+	net->strangers[l->local]--;
+	l->state = LINK_PEER;
+	l->since = ev_now(d->loop);
+	l->since_ns = daemon_wall_ns();
+	net->peers[number] = l;
+	conn_greeted(l->conn);
+	l->peer = peer_new(d, l->conn, number, &id, named, address);
+	if (l->dial)
+		dial_connected(l->dial, &id);
+	for (size_t i = 0; i < net->n_dials; i++) {
+		struct dial *dial = &net->dials[i];
+		if (!dial->link && !ev_is_active(&dial->io) && dial->known &&
+		    replica_id_eq(&dial->id, &id))
+			dial_connected(dial, &id);
+	}
+	log_info("connected with %s (%s)", named, address);
+	daemon_event(d, "peer-up", (struct bytes){0}, bytes_of(named), bytes_of(address));
+	free(named);
+	listen_update(net);
+}
+
+static void on_stranger(struct link *l, const struct wire_frame *f)
+{
+	char why[MESSAGE_TEXT_MAX];
+	unsigned from = l->dial ? PARTY_PEER : l->local ? PARTY_CLIENT : PARTY_PEER | PARTY_CLIENT;
+	int m = f->kind == WIRE_RESPONSE ? -1 : message_check(f, from, PHASE_STRANGER, why);
+	uint64_t proto;
+	/* The version comes first: another one may have another hello. */
+	if (f->kind == WIRE_NOTIFICATION && bytes_eq(f->method, bytes_of("hello")) &&
+	    wire_get_uint(f->params, "proto", UINT32_MAX, &proto) && proto != PROTOCOL_VERSION) {
+		char text[TEXT_MAX];
+		snprintf(text, sizeof(text), "this server speaks version %u of the protocol, the other "
+			 "side version %" PRIu64 "; use the same version of tutti on both", PROTOCOL_VERSION,
+			 proto);
+		l->why_refused = true;
+		link_bye(l, BYE_VERSION, text);
+	} else if (m == MESSAGE_BYE) {
+		on_bye(l, f);
+	} else if (m == MESSAGE_HELLO) {
+		struct bytes role;
+		wire_get_str(f->params, "role", &role);
+		if (bytes_eq(role, bytes_of("client")))
+			hello_of_client(l);
+		else
+			hello_of_peer(l, f);
+	} else {
+		if (f->kind == WIRE_RESPONSE)
+			snprintf(why, sizeof(why), "a response before hello");
+		log_limited(&l->net->limit_stranger, LEVEL_WARNING, "%s: %s", l->address, why);
+		link_bye(l, BYE_PROTOCOL, why);
+	}
+}
+
+static void on_link_frame(struct conn *c, const struct wire_frame *f, void *ctx)
+{
+	struct link *l = ctx;
+	char why[MESSAGE_TEXT_MAX];
+	(void)c;
+	if (l->state == LINK_STRANGER) {
+		on_stranger(l, f);
+		return;
+	}
+	if (l->state == LINK_LEAVING)
+		return;
+	if (f->kind == WIRE_NOTIFICATION && bytes_eq(f->method, bytes_of("bye")) &&
+	    message_check(f, l->peer ? PARTY_PEER : PARTY_CLIENT, PHASE_GREETED, why) == MESSAGE_BYE)
+		on_bye(l, f);
+	else if (l->peer)
+		peer_frame(l->peer, f);
+	else
+		session_frame(l->session, f);
+}
+
+static void on_link_drained(struct conn *c, void *ctx)
+{
+	struct link *l = ctx;
+	(void)c;
+	daemon_touch(l->net->d); /* this turn's end sends on */
+}
+
+static void link_new(struct net *net, int fd, bool local, struct dial *dial, const char *address)
+{
+	static const struct conn_callbacks callbacks = {
+		.on_frame = on_link_frame, .on_close = on_link_close, .on_drained = on_link_drained,
+	};
+	struct link *l = xcalloc(1, sizeof(*l));
+	*l = (struct link){.net = net, .local = local, .dial = dial, .next = net->links};
+	snprintf(l->address, sizeof(l->address), "%s", address);
+	if (l->next)
+		l->next->prev = l;
+	net->links = l;
+	net->n_links++;
+	net->strangers[local]++;
+	l->conn = conn_new(net->d->loop, fd, &callbacks, l);
+	if (dial)
+		dial->link = l;
+	hello_send(net, l->conn);
+	listen_update(net);
+}
+
+/* ---- dialing --------------------------------------------------------------------------- */
+
+static void on_dial_timer(struct ev_loop *loop, ev_timer *w, int events);
+
+static void dial_plan(struct dial *dial, double seconds)
+{
+	struct ev_loop *loop = dial->net->d->loop;
+	ev_timer_stop(loop, &dial->timer);
+	dial->state = DIAL_WAITING;
+	dial->retry_at = ev_now(loop) + seconds;
+	ev_timer_init(&dial->timer, on_dial_timer, seconds, 0.);
+	dial->timer.data = dial;
+	if (dial->net->accepting)
+		ev_timer_start(loop, &dial->timer);
+	daemon_touch(dial->net->d);
+}
+
+/* Between half of it and all. */
+static double jitter(double seconds)
+{
+	return seconds * (.5 + .5 * (double)(random() % 1000) / 1000.);
+}
+
+/* The connection that was there is lost; `good`: it was one. */
+static void dial_soon(struct dial *dial, bool good)
+{
+	dial->since_ns = daemon_wall_ns();
+	dial->tried = true;
+	if (good)
+		dial->tries = 0;
+	double delay = RETRY_MIN_S;
+	for (uint64_t i = 0; i < dial->tries && delay < RETRY_MAX_S; i++)
+		delay *= 2;
+	dial->tries++;
+	dial_plan(dial, jitter(delay < RETRY_MAX_S ? delay : RETRY_MAX_S));
+}
+
+/* An attempt came to nothing. */
+static void dial_end(struct dial *dial, const char *error, bool refused)
+{
+	snprintf(dial->error, sizeof(dial->error), "%s", error);
+	dial->refused = refused;
+	dial_soon(dial, false);
+	if (refused)
+		dial_plan(dial, jitter(RETRY_MAX_S));
+	if (strcmp(dial->said, dial->error) != 0) {
+		snprintf(dial->said, sizeof(dial->said), "%s", dial->error);
+		log_limited(&dial->limit, LEVEL_WARNING, "%s %s: %s; trying again",
+			    refused ? "refused:" : "no connection with", dial->to->text, error);
+	} else {
+		log_debug("no connection with %s: %s", dial->to->text, error);
+	}
+}
+
+static void dial_connect_failed(struct dial *dial, int error)
+{
+	dial_end(dial, error == ECONNREFUSED ? "no server listens there" : strerror(error), false);
+}
+
+/* The kernel may connect a socket to itself when nobody listens on a port of its own choice. */
+static bool is_own_echo(int fd)
+{
+	struct sockaddr_storage here = {0}, there = {0};
+	socklen_t a = sizeof(here), b = sizeof(there);
+	return getsockname(fd, (struct sockaddr *)&here, &a) == 0 &&
+	       getpeername(fd, (struct sockaddr *)&there, &b) == 0 && a == b &&
+	       memcmp(&here, &there, a) == 0;
+}
+
+static void on_dial_io(struct ev_loop *loop, ev_io *w, int events)
+{
+	struct dial *dial = w->data;
+	int fd = w->fd, error = 0;
+	socklen_t len = sizeof(error);
+	(void)events;
+	ev_io_stop(loop, w);
+	ev_timer_stop(loop, &dial->timer);
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+		error = errno;
+	if (!error && is_own_echo(fd))
+		error = ECONNREFUSED;
+	if (error) {
+		close(fd);
+		dial_connect_failed(dial, error);
+		return;
+	}
+	link_new(dial->net, fd, false, dial, dial->to->text);
+}
+
+/* Is the replica behind that address connected, or being dialed, by another way? */
+static bool dial_needless(struct dial *dial)
+{
+	struct net *net = dial->net;
+	if (!dial->known)
+		return false;
+	if (peer_by_id(net, &dial->id)) {
+		dial_connected(dial, &dial->id);
+		return true;
+	}
+	for (size_t i = 0; i < net->n_dials; i++) {
+		struct dial *other = &net->dials[i];
+		if (other != dial && other->known && replica_id_eq(&other->id, &dial->id) &&
+		    other->state == DIAL_CONNECTING) {
+			dial_plan(dial, jitter(RETRY_MIN_S));
+			return true;
+		}
+	}
+	return false;
+}
+
+static void dial_start(struct dial *dial)
+{
+	struct ev_loop *loop = dial->net->d->loop;
+	if (dial_needless(dial))
+		return;
+	dial->state = DIAL_CONNECTING;
+	dial->retry_at = 0;
+	dial->since_ns = daemon_wall_ns();
+	daemon_touch(dial->net->d);
+	int fd = socket(dial->to->at.sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0) {
+		dial_connect_failed(dial, errno);
+		return;
+	}
+	if (connect(fd, (const struct sockaddr *)&dial->to->at.sa, dial->to->at.sa_len) < 0 &&
+	    errno != EINPROGRESS) {
+		int e = errno;
+		close(fd);
+		dial_connect_failed(dial, e);
+		return;
+	}
+	ev_io_init(&dial->io, on_dial_io, fd, EV_WRITE);
+	dial->io.data = dial;
+	ev_io_start(loop, &dial->io);
+	ev_timer_init(&dial->timer, on_dial_timer, DIAL_TIMEOUT_S, 0.);
+	dial->timer.data = dial;
+	ev_timer_start(loop, &dial->timer);
+}
+
+static void on_dial_timer(struct ev_loop *loop, ev_timer *w, int events)
+{
+	struct dial *dial = w->data;
+	(void)events;
+	if (ev_is_active(&dial->io)) {
+		ev_io_stop(loop, &dial->io);
+		close(dial->io.fd);
+		dial_connect_failed(dial, ETIMEDOUT);
+	} else {
+		dial_start(dial);
+	}
+}
+
+/* ---- life ------------------------------------------------------------------------------ */
+
+struct net *net_new(struct daemon *d, struct buf *problem)
+{
+	const struct settings *s = d->settings;
+	struct net *net = xcalloc(1, sizeof(*net));
+	net->d = d;
+	net->listeners = xcalloc(s->n_listen + 1, sizeof(*net->listeners));
+	ev_timer_init(&net->breath, on_breath, 1., 0.);
+	net->breath.data = net;
+	for (size_t i = 0; i < s->n_listen; i++)
+		if (!listen_tcp(net, &s->listen[i], problem))
+			goto failed;
+	if (!listen_local(net, s->socket, problem))
+		goto failed;
+	net->dials = xcalloc(s->n_peers + 1, sizeof(*net->dials));
+	net->n_dials = s->n_peers;
+	for (size_t i = 0; i < s->n_peers; i++) {
+		net->dials[i].net = net;
+		net->dials[i].to = &s->peers[i];
+		net->dials[i].since_ns = daemon_wall_ns();
+	}
+	return net;
+failed:
+	net_free(net);
+	return NULL;
+}
+
+void net_start(struct net *net)
+{
+	net->accepting = true;
+	listen_update(net);
+	for (size_t i = 0; i < net->n_dials; i++)
+		dial_start(&net->dials[i]);
+}
+
+static void close_listeners(struct net *net)
+{
+	net->accepting = false;
+	listen_update(net);
+	ev_timer_stop(net->d->loop, &net->breath);
+	for (size_t i = 0; i < net->n_listeners; i++) {
+		if (net->listeners[i].open)
+			close(net->listeners[i].io.fd);
+		net->listeners[i].open = false;
+	}
+	net->n_listeners = 0;
+	if (net->socket)
+		unlink(net->socket);
+	free(net->socket);
+	net->socket = NULL;
+}
+
+void net_stop(struct net *net)
+{
+	close_listeners(net);
+	for (size_t i = 0; i < net->n_dials; i++) {
+		struct dial *dial = &net->dials[i];
+		ev_timer_stop(net->d->loop, &dial->timer);
+		if (ev_is_active(&dial->io)) {
+			ev_io_stop(net->d->loop, &dial->io);
+			close(dial->io.fd);
+		}
+	}
+	for (struct link *l = net->links; l; l = l->next)
+		if (l->state != LINK_LEAVING)
+			link_bye(l, BYE_STOPPING, "the server is being stopped");
+}
+
+bool net_quiet(const struct net *net)
+{
+	return !net->n_links;
+}
+
+void net_free(struct net *net)
+{
+	if (!net)
+		return;
+	close_listeners(net);
+	while (net->links) {
+		struct link *l = net->links;
+		conn_forget(l->conn);
+		l->dial = NULL;
+		link_leave(l);
+		net->links = l->next;
+		free(l);
+	}
+	free(net->dials);
+	free(net->listeners);
+	free(net->address);
+	free(net);
+}
+
+const char *net_address(const struct net *net)
+{
+	return net->address;
+}
+
+struct peer *net_peer(const struct net *net, unsigned number)
+{
+	return number < NET_PEERS_MAX && net->peers[number] ? net->peers[number]->peer : NULL;
+}
+
+void net_peers_turn(struct net *net)
+{
+	for (size_t i = 0; i < NET_PEERS_MAX; i++)
+		if (net->peers[i])
+			peer_turn(net->peers[i]->peer);
+}
+
+const char *net_untried(const struct net *net)
+{
+	for (size_t i = 0; i < net->n_dials; i++)
+		if (!net->dials[i].tried)
+			return net->dials[i].to->text;
+	return NULL;
+}
+
+/* ---- who is there ---------------------------------------------------------------------- */
+
+static void contact_link(const struct link *l, struct net_contact *out)
+{
+	*out = (struct net_contact){
+		.address = l->dial ? l->dial->to->text : l->address,
+		.name = peer_name(l->peer),
+		.id = peer_id(l->peer),
+		.state = "connected",
+		.error = "",
+		.since_ns = l->since_ns,
+		.in = conn_bytes_in(l->conn),
+		.out = conn_bytes_out(l->conn),
+		.dialed = l->dial != NULL,
+	};
+}
+
+static void contact_dial(const struct dial *dial, struct net_contact *out)
+{
+	const struct link *l = dial->state == DIAL_CONNECTED ? peer_by_id(dial->net, &dial->id) : NULL;
+	*out = (struct net_contact){.error = ""};
+	if (l) {
+		contact_link(l, out);
+	} else {
+		double left = dial->retry_at - ev_now(dial->net->d->loop);
+		out->name = "";
+		out->id = dial->known ? &dial->id : NULL;
+		out->state = dial->state == DIAL_CONNECTING ? "connecting"
+			     : dial->refused ? "refused" : "waiting";
+		out->error = dial->error;
+		out->since_ns = dial->since_ns;
+		out->retry_ms = dial->retry_at && left > 0 ? (uint64_t)(left * 1000) + 1 : 0;
+		out->tries = dial->tries;
+		out->dialed = true;
+	}
+	out->address = dial->to->text;
+	out->configured = true;
+}
+
+/* Peers that came by themselves and answer at none of our addresses. */
+static bool only_came(const struct net *net, const struct link *l)
+{
+	if (l->state != LINK_PEER || l->dial)
+		return false;
+	for (size_t i = 0; i < net->n_dials; i++)
+		if (net->dials[i].known && replica_id_eq(&net->dials[i].id, peer_id(l->peer)))
+			return false;
+	return true;
+}
+
+bool net_contact(const struct net *net, size_t i, struct net_contact *out)
+{
+	if (i < net->n_dials) {
+		contact_dial(&net->dials[i], out);
+		return true;
+	}
+	i -= net->n_dials;
+	for (size_t n = 0; n < NET_PEERS_MAX; n++) {
+		if (!net->peers[n] || !only_came(net, net->peers[n]))
+			continue;
+		if (i-- == 0) {
+			contact_link(net->peers[n], out);
+			return true;
+		}
+	}
+	return false;
+}
+
+bool net_contact_of(const struct net *net, const struct replica_id *id, struct net_contact *out)
+{
+	for (size_t i = 0; net_contact(net, i, out); i++)
+		if (out->id && replica_id_eq(out->id, id))
+			return true;
+	return false;
+}
