@@ -174,17 +174,20 @@ static bool lacks_permission(const struct batch *b, int fd)
 static int reach(struct batch *b, struct walk *w, struct bytes path,
 		 char name[PATH_COMPONENT_MAX + 1])
 {
-	int parent = -ESTALE;
-	for (unsigned tries = 0; tries < 2 + 2 * PATH_DEPTH_MAX; tries++) {
-		parent = walk_parent(w, path, name);
+	unsigned swapped = 0;
+	for (unsigned tries = 0; tries < 2 * PATH_DEPTH_MAX; tries++) {
+		int parent = walk_parent(w, path, name);
 		if (parent >= 0 && walk_verify(w) < 0) {
-			parent = -ESTALE;
+			if (++swapped == 3)
+				return -ESTALE;
 			continue;
 		}
-		if (parent >= 0 && w->n && lacks_permission(b, parent))
+		if (parent >= 0 && w->n && lacks_permission(b, parent)) {
 			(void)loosen_at(b, w, path, w->steps[w->n - 1].end);
+			parent = walk_parent(w, path, name);
+		}
 		if (parent >= 0)
-			return walk_parent(w, path, name);
+			return parent;
 		if (parent != -EACCES)
 			return parent;
 		/* either the last folder that opened cannot be searched, or the next not be read */
@@ -197,7 +200,7 @@ static int reach(struct batch *b, struct walk *w, struct bytes path,
 		if (!changed)
 			return -EACCES;
 	}
-	return parent;
+	return -EACCES;
 }
 
 /* Gives the folders the modes that they are to have; the last first, so that the way stays open. */
