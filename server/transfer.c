@@ -136,6 +136,7 @@ static void fail(struct transfer *t, int error)
 static void transfer_was_run(struct job *job, bool cancelled)
 {
 	struct transfer *t = (struct transfer *)job;
+	struct daemon *d = t->all->d;
 	t->running = false;
 	for (struct part *p = t->writing; p; p = p->next)
 		t->kept--;
@@ -145,8 +146,8 @@ static void transfer_was_run(struct job *job, bool cancelled)
 		fail(t, -ECANCELED);
 	else if (t->result < 0)
 		fail(t, t->result);
-	transfer_step(t);
-	daemon_touch(t->all->d);
+	transfer_step(t); /* may have been its last */
+	daemon_touch(d);
 }
 
 static void run(struct transfer *t, enum step step)
