@@ -44,7 +44,8 @@ struct keeper {
 	char folder[PATH_MAX];
 	int dir;
 	struct server servers[DEMO_SIDES];
-	bool stopping;
+	bool stopping;    /* the demo is over */
+	bool told_to_end; /* and the servers know */
 };
 
 /* --- small things */
@@ -190,6 +191,13 @@ static void last_words(const struct keeper *k, size_t side, char out[LINE_MAX_BY
 	free(path);
 }
 
+static bool ended_as_told(int status)
+{
+	if (WIFSIGNALED(status))
+		return WTERMSIG(status) == SIGTERM || WTERMSIG(status) == SIGKILL;
+	return WEXITSTATUS(status) == 0;
+}
+
 /* Collects children that have ended. */
 static void reap(struct keeper *k)
 {
@@ -200,7 +208,7 @@ static void reap(struct keeper *k)
 			if (k->servers[i].pid != pid)
 				continue;
 			k->servers[i].pid = 0;
-			if (k->stopping)
+			if (k->told_to_end && ended_as_told(status))
 				continue;
 			last_words(k, i, words);
 			say(k, "server %s ended by itself (%s %d): %s", demo_names[i],
@@ -298,6 +306,8 @@ static void stop_servers(struct keeper *k)
 {
 	static const int order[] = {SIGTERM, SIGKILL};
 	k->stopping = true;
+	reap(k); /* who is dead by now was not told to */
+	k->told_to_end = true;
 	for (size_t o = 0; o < ARRAY_LEN(order); o++) {
 		for (size_t i = 0; i < DEMO_SIDES; i++) {
 			if (k->servers[i].pid > 0)
