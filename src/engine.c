@@ -316,6 +316,12 @@ void slot_update(struct engine *e, node_t n, struct update *u)
 	const struct state *after = u->what & UPDATE_WANT ? &u->want
 	                          : s->want && !(u->what & UPDATE_NO_WANT) ? &s->want->target
 	                          : u->what & UPDATE_HAVE ? &u->have : have_of(e, n);
+	struct dot gone[HEADS_MAX];
+	size_t n_gone = 0;
+	const struct state *before = target_of(e, n);
+	for (uint16_t i = 0; i < before->n_heads && n_gone < HEADS_MAX; i++)
+		if (!state_find(after, before->heads[i].dot))
+			gone[n_gone++] = before->heads[i].dot;
 	bool was = node_live(e, n);
 	bool will = after->n_heads || s->live;
 	if (will && !was)
@@ -375,6 +381,8 @@ void slot_update(struct engine *e, node_t n, struct update *u)
 	if (u->what & (UPDATE_WANT | UPDATE_NO_WANT))
 		report_changed(e);
 	set_dirty(e, n);
+	for (size_t i = 0; i < n_gone; i++)
+		copy_unneeded(e, n, gone[i]);
 	if (dropped) {
 		state_release(&dropped->target);
 		want_discard(e, dropped);
@@ -448,27 +456,15 @@ void want_force(struct engine *e, node_t n)
 	end(e, n);
 }
 
-bool is_member(const struct engine *e, rep_t rep, node_t n)
-{
-	if (rep == e->flip_rep && rep)
-		return n < e->flip_at ? e->flip_member : !e->flip_member;
-	return e->reps[rep].member;
-}
-
 void member_set(struct engine *e, rep_t rep, bool member)
 {
 	if (e->reps[rep].member == member)
 		return;
-	e->flip_rep = rep;
-	e->flip_member = member;
-	for (node_t n = 1; n < e->n_slots; n++) {
-		e->flip_at = n;
-		begin(e, n);
-		e->flip_at = n + 1;
-		end(e, n);
-	}
-	e->flip_rep = 0;
 	e->reps[rep].member = member;
+	for (node_t n = 1; n < e->n_slots; n++) {
+		rows_begin(e->rows, n);
+		rows_end(e->rows, n);
+	}
 }
 
 struct dot next_dot(struct engine *e)
@@ -528,7 +524,9 @@ void emit(struct engine *e, enum engine_event ev, node_t n, rep_t rep, const cha
 		text = (char *)b.data;
 	}
 	if (e->events_head + e->n_events == e->events_cap) {
-		memmove(e->events, e->events + e->events_head, e->n_events * sizeof(*e->events));
+		if (e->n_events)
+			memmove(e->events, e->events + e->events_head,
+			        e->n_events * sizeof(*e->events));
 		e->events_head = 0;
 		GROW(e->events, e->events_cap, e->n_events + 1);
 	}
@@ -810,6 +808,7 @@ void engine_tick(struct engine *e)
 
 #define RECORD_VERSION 1
 #define RECORD_FLAGS (F_RACY | F_FOUND)
+#define RECORD_DERIVED (1u << 16)
 
 void engine_record(const struct engine *e, node_t n, struct buf *out)
 {
@@ -821,7 +820,7 @@ void engine_record(const struct engine *e, node_t n, struct buf *out)
 	wire_uint(out, s->mode);
 	wire_uint(out, s->stamp);
 	wire_int(out, s->ctime_ns);
-	wire_uint(out, s->flags & RECORD_FLAGS);
+	wire_uint(out, (s->flags & RECORD_FLAGS) | (s->want && s->want->derived ? RECORD_DERIVED : 0));
 	uint16_t n_held = 0;
 	for (uint16_t i = 0; i < s->n_held; i++)
 		n_held = (uint16_t)(n_held + (s->held[i].seq != 0));
@@ -889,7 +888,7 @@ int engine_load(struct engine *e, struct bytes path, struct bytes record)
 	    !wire_as_uint(wire_at(&o, 2), KIND_OTHER, &kind) ||
 	    !wire_as_uint(wire_at(&o, 3), MODE_BITS, &mode) ||
 	    !wire_as_uint(wire_at(&o, 4), UINT64_MAX, &stamp) || !wire_as_int(wire_at(&o, 5), &ctime) ||
-	    !wire_as_uint(wire_at(&o, 6), RECORD_FLAGS, &flags) || load_state(e, &o, 8, &have) ||
+	    !wire_as_uint(wire_at(&o, 6), RECORD_FLAGS | RECORD_DERIVED, &flags) || load_state(e, &o, 8, &have) ||
 	    (n_fields == 16 && load_state(e, &o, 12, &want)))
 		goto out;
 	node_t n = add_node(e, path);
@@ -917,7 +916,9 @@ int engine_load(struct engine *e, struct bytes path, struct bytes record)
 	slot_update(e, n, &u);
 	e->reps[0].log.n = log_n;
 	s = slot_of(e, n);
-	s->flags = (uint16_t)((s->flags & (uint16_t)~RECORD_FLAGS) | flags);
+	s->flags = (uint16_t)((s->flags & (uint16_t)~RECORD_FLAGS) | (flags & RECORD_FLAGS));
+	if (s->want)
+		s->want->derived = flags & RECORD_DERIVED;
 	r = 0;
 out:
 	state_release(&have);
@@ -1021,8 +1022,8 @@ static bool next_store(struct engine *e)
 		return false;
 	size_t n = e->dirty.n < STORE_BATCH_MAX ? e->dirty.n : STORE_BATCH_MAX;
 	struct job *j = job_new(e, JOB_STORE, n);
-	struct queue_item it;
 	for (size_t i = 0; i < n; i++) {
+		struct queue_item it = {0};
 		queue_pop(&e->dirty, &it);
 		struct slot *s = slot_of(e, it.node);
 		s->flags = (uint16_t)((s->flags & ~F_DIRTY) | F_STORING);

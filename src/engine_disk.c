@@ -124,7 +124,7 @@ static bool look_batch(struct engine *e, struct queue *q, bool fresh)
 	GROW(e->act_looks, e->act_looks_cap, n);
 	size_t *at = xcalloc(n + 1, sizeof(*at));
 	for (size_t i = 0; i < n; i++) {
-		struct queue_item it;
+		struct queue_item it = {0};
 		queue_pop(q, &it);
 		struct slot *s = slot_of(e, it.node);
 		s->flags = (uint16_t)((s->flags & ~(F_LOOK_QUEUED | F_LOOK_AGAIN)) | F_LOOKING);
@@ -508,7 +508,7 @@ const char *error_text(int error)
 	case EFBIG: return "file too large for this file system";
 	case EMFILE:
 	case ENFILE: return "too many open files";
-	default: return strerror(-error);
+	default: return strerrordesc_np(-error);
 	}
 }
 

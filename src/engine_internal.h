@@ -75,6 +75,7 @@ struct want {
 	uint16_t tries;
 	uint8_t phase;
 	bool no_local;          /* a local copy failed: fetch */
+	bool derived;           /* a conflict copy that so far only this replica asked for */
 	bool has_data;
 };
 
@@ -92,9 +93,8 @@ enum {
 	F_STORING = 1 << 10,
 	F_CLAIMED = 1 << 11, /* its file is to move elsewhere: do not delete it yet */
 	F_UNWATCHED = 1 << 12,
-	F_COPY = 1 << 13,    /* a conflict copy: `origin` knows of what */
-	F_IN_CONTENT = 1 << 14,
-	F_MOVED = 1 << 15,   /* here already: the move is told instead of the creation or deletion */
+	F_IN_CONTENT = 1 << 13,
+	F_MOVED = 1 << 14,   /* here already: the move is told instead of the creation or deletion */
 };
 
 struct slot {
@@ -295,10 +295,8 @@ struct engine {
 	uint64_t n_wants, want_bytes, n_conflicts, n_other;
 	uint64_t unwatched, unwatched_due_ms;
 	uint64_t report_due_ms, reported_ms;
+	uint64_t reported_pending;
 	uint64_t report_print;      /* a fingerprint of the last report */
-	rep_t flip_rep;             /* member_set() in progress: rows below flip_to have heard */
-	node_t flip_at;
-	bool flip_member;
 	bool report_dirty, started, index_new;
 	char *halted;
 
@@ -367,7 +365,6 @@ void slot_phase(struct engine *e, node_t n, enum phase phase); /* of a slot with
 void want_force(struct engine *e, node_t n); /* a want for what is had already: only the disk differs */
 /* A replica becomes, or is no more, a column of the table: every row is told. */
 void member_set(struct engine *e, rep_t rep, bool member);
-bool is_member(const struct engine *e, rep_t rep, node_t n);
 void slot_busy(struct engine *e, node_t n, bool busy);
 void slot_leftover(struct engine *e, node_t n); /* until the folder goes or is live again */
 
@@ -412,6 +409,8 @@ void plan_release(struct engine *e);            /* memory */
 void want_discard(struct engine *e, struct want *w); /* what hangs on it: data, temporary file, claim */
 /* Where the copy of a loser is, or would be (if `add`); NODE_NONE: nowhere, or no name is possible. */
 node_t copy_node(struct engine *e, node_t n, struct dot d, bool add);
+/* n is not the target's head any more: a copy that nobody has made yet is not needed. */
+void copy_unneeded(struct engine *e, node_t n, struct dot d);
 void origins_load(struct engine *e); /* which copies belong to what, after loading */
 
 /* ---- engine_peer.c ---- */

@@ -219,6 +219,17 @@ static void attach_data(struct engine *e, node_t n, const struct head *w, struct
 	e->data_held += data.len;
 }
 
+/* Has `context` seen the head whose copy n is? */
+static bool copy_known(struct engine *e, node_t n, node_t origin, const struct version *context)
+{
+	const struct state *t = target_of(e, n);
+	for (uint16_t i = 0; i < t->n_heads; i++)
+		if (copy_node(e, origin, t->heads[i].dot, false) == n &&
+		    version_has(context, t->heads[i].dot))
+			return true;
+	return false;
+}
+
 static void merge_entry(struct engine *e, struct peer *p, struct index_entry *in)
 {
 	node_t n = add_node(e, in->path);
@@ -235,9 +246,15 @@ static void merge_entry(struct engine *e, struct peer *p, struct index_entry *in
 		state_release(&u.want);
 	else
 		slot_update(e, n, &u);
+	s = slot_of(e, n);
 	attach_data(e, n, w, in->data);
-	if (slot_of(e, n)->want)
-		plan(e, n);
+	struct want *want = slot_of(e, n)->want;
+	if (!want)
+		return;
+	const uint64_t *origin = nodemap_get(&e->origin, n);
+	if (want->derived && origin && copy_known(e, n, (node_t)*origin, &in->state.context))
+		want->derived = false; /* somebody has made it */
+	plan(e, n);
 }
 
 int engine_peer_index(struct engine *e, unsigned peer, uint64_t to, bool more,
@@ -290,8 +307,8 @@ int engine_peer_have(struct engine *e, unsigned peer, rep_t rep, uint64_t to,
 	peer_reps_grow(e, p);
 	if (to > p->relayed_to[rep])
 		p->relayed_to[rep] = to; /* it need not be told what it told us */
-	if (rep == 0 || e->reps[rep].peer >= 0)
-		return 0; /* we know better */
+	if (rep == 0)
+		return 0;
 	member_set(e, rep, true);
 	for (size_t i = 0; i < n; i++) {
 		if (entries[i].seq > to || entries[i].kind > KIND_SYMLINK ||
@@ -442,11 +459,16 @@ static uint64_t report_print(const struct report *r)
 	return hash64(r->links, r->n_links * sizeof(*r->links), h);
 }
 
-/* Numbers the report of this replica anew if it says something else. */
+/* Numbers the report of this replica anew if it says something else. That nothing is pending any more
+ * is said at once, since others wait for it. */
 static void report_renew(struct engine *e)
 {
-	if (!e->report_dirty || e->report_due_ms > e->mono_ms)
+	uint64_t pending = own_pending(e);
+	if (pending != e->reported_pending)
+		report_changed(e);
+	if (!e->report_dirty || (e->report_due_ms > e->mono_ms && pending))
 		return;
+	e->reported_pending = pending;
 	e->report_dirty = false;
 	e->reported_ms = e->mono_ms;
 	struct report r = engine_report(e, 0);

@@ -161,6 +161,35 @@ static int by_dot_everywhere(const struct engine *e, struct dot a, struct dot b)
 	return r ? r : a.counter < b.counter ? -1 : a.counter > b.counter;
 }
 
+void copy_unneeded(struct engine *e, node_t n, struct dot d)
+{
+	node_t q = copy_node(e, n, d, false);
+	if (q == NODE_NONE || !slot_of(e, q)->want || !slot_of(e, q)->want->derived ||
+	    state_find(target_of(e, n), d))
+		return;
+	/* As if it had never been asked for: the head goes, and what of the context was there for it. */
+	const struct state *have = have_of(e, q);
+	struct update u = {.what = UPDATE_WANT, .want = state_copy(target_of(e, q))};
+	state_remove_head(&u.want, d);
+	struct version context = {0};
+	for (uint16_t i = 0; i < u.want.context.n; i++)
+		if (u.want.context.dots[i].rep != d.rep)
+			version_add(&context, u.want.context.dots[i]);
+	for (uint16_t i = 0; i < u.want.n_heads; i++)
+		version_add(&context, u.want.heads[i].dot);
+	version_unite(&context, &have->context);
+	version_release(&u.want.context);
+	u.want.context = context;
+	if (!have->context.n)
+		u.want.mode = (struct mode_reg){0};
+	if (!context.n) {
+		state_release(&u.want);
+		u.what = UPDATE_NO_WANT;
+	}
+	slot_update(e, q, &u);
+	plan(e, q);
+}
+
 static bool content_in(const struct head *const *seen, size_t n, const struct head *h)
 {
 	for (size_t i = 0; i < n; i++)
@@ -177,7 +206,7 @@ static void derive_copy(struct engine *e, node_t n, node_t q, const struct head 
 	state_merge(&u.want, &one);
 	state_release(&one);
 	slot_update(e, q, &u);
-	slot_of(e, q)->flags |= F_COPY;
+	slot_of(e, q)->want->derived = true;
 	nodemap_put(&e->origin, q, n);
 	plan(e, q);
 }

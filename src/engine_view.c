@@ -20,7 +20,7 @@ static bool all_agree(const struct engine *e, node_t n)
 	const struct slot *s = slot_of(e, n);
 	uint64_t stamp = state_stamp(have_of(e, n), e->ids);
 	for (size_t i = 1; i < e->n_reps; i++) {
-		if (!is_member(e, (rep_t)i, n))
+		if (!e->reps[i].member)
 			continue;
 		uint64_t theirs = s->n_held >= i ? s->held[i - 1].stamp : 0;
 		if (theirs != stamp)

@@ -1,0 +1,272 @@
+/* The engine in a simulated world: the rows of SEMANTICS.md's tables, then random histories. */
+#include "config.h"
+#include "world.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+static struct world *pair(void)
+{
+	struct world *w = world_new(2, 1);
+	world_settle(w);
+	world_connect(w, 0, 1);
+	world_settle(w);
+	return w;
+}
+
+static void done(struct world *w)
+{
+	world_settle(w);
+	const char *fault = world_check(w);
+	ck_assert_msg(!fault, "%s", fault);
+	world_free(w);
+}
+
+START_TEST(both_hold_all)
+{
+	struct world *w = world_new(2, 1);
+	world_write(w, 0, "b.txt", "b");
+	world_write(w, 0, "d.gif", "d");
+	world_write(w, 1, "a.jpg", "a");
+	world_write(w, 1, "c.pdf", "c");
+	world_connect(w, 0, 1);
+	world_settle(w);
+	ck_assert_str_eq(world_read(w, 0, "a.jpg"), "a");
+	ck_assert_str_eq(world_read(w, 1, "d.gif"), "d");
+	ck_assert_uint_eq(world_count(w, 1), 4);
+	done(w);
+}
+END_TEST
+
+START_TEST(changes_travel)
+{
+	struct world *w = pair();
+	world_mkdir(w, 0, "d");
+	world_write(w, 0, "d/x", "one");
+	world_symlink(w, 0, "l", "d/x");
+	world_write(w, 0, "empty", "");
+	world_settle(w);
+	ck_assert_str_eq(world_read(w, 1, "d/x"), "one");
+	ck_assert_str_eq(world_read(w, 1, "l"), "-> d/x");
+	ck_assert_str_eq(world_read(w, 1, "empty"), "");
+	world_write_at(w, 1, "d/x", "older", 1000);
+	world_chmod(w, 1, "empty", 0600);
+	world_settle(w);
+	ck_assert_str_eq(world_read(w, 0, "d/x"), "older");
+	world_remove(w, 0, "d");
+	world_settle(w);
+	ck_assert_ptr_null(world_read(w, 1, "d"));
+	done(w);
+}
+END_TEST
+
+START_TEST(renamed_folder_sends_nothing)
+{
+	struct world *w = pair();
+	world_mkdir(w, 0, "d");
+	world_mkdir(w, 0, "d/e");
+	for (char c = 'a'; c < 'k'; c++) {
+		char path[] = {'d', '/', c, 0}, deep[] = {'d', '/', 'e', '/', c, 0}, x[] = {c, c, 0};
+		world_write(w, 0, path, x);
+		x[0] = '#';
+		world_write(w, 0, deep, x);
+	}
+	world_settle(w);
+	engine_time(world_engine(w, 0), 1800000000000000000, 900000);
+	engine_walk(world_engine(w, 0), (struct bytes){0}); /* nothing is fresh any more */
+	world_settle(w);
+	world_rename(w, 0, "d", "moved");
+	world_settle(w);
+	ck_assert_str_eq(world_read(w, 1, "moved/e/c"), "#c");
+	ck_assert_ptr_null(world_read(w, 1, "d"));
+	done(w);
+}
+END_TEST
+
+/* What is done on both sides while they are apart, and what must be there afterwards. */
+START_TEST(conflict_keeps_both)
+{
+	struct world *w = pair();
+	world_write(w, 0, "f.txt", "base");
+	world_settle(w);
+	world_cut(w, 0, 1);
+	world_write(w, 0, "f.txt", "left");
+	world_write(w, 1, "f.txt", "right");
+	world_settle(w);
+	world_connect(w, 0, 1);
+	world_settle(w);
+	ck_assert_str_eq(world_read(w, 0, "f.txt"), "right");
+	ck_assert_uint_eq(world_count(w, 0), 2);
+	ck_assert_uint_eq(engine_status(world_engine(w, 0)).conflicts, 1);
+	/* Deleting the copy settles it. */
+	world_remove(w, 1, "f.conflict-01000000-2.txt");
+	world_settle(w);
+	ck_assert_uint_eq(engine_status(world_engine(w, 0)).conflicts, 0);
+	ck_assert_uint_eq(world_count(w, 0), 1);
+	done(w);
+}
+END_TEST
+
+START_TEST(same_content_is_no_conflict)
+{
+	struct world *w = world_new(2, 3);
+	world_write_at(w, 0, "f", "same", 5000);
+	world_write_at(w, 1, "f", "same", 9000);
+	world_settle(w);
+	world_connect(w, 0, 1);
+	done(w);
+}
+END_TEST
+
+START_TEST(modified_beats_deleted)
+{
+	struct world *w = pair();
+	world_write(w, 0, "f", "base");
+	world_settle(w);
+	world_cut(w, 0, 1);
+	world_remove(w, 0, "f");
+	world_write(w, 1, "f", "kept");
+	world_settle(w);
+	world_connect(w, 0, 1);
+	world_settle(w);
+	ck_assert_str_eq(world_read(w, 0, "f"), "kept");
+	done(w);
+}
+END_TEST
+
+START_TEST(folder_beats_file)
+{
+	struct world *w = pair();
+	world_cut(w, 0, 1);
+	world_write(w, 0, "n", "file");
+	world_mkdir(w, 1, "n");
+	world_write(w, 1, "n/child", "child");
+	world_settle(w);
+	world_connect(w, 0, 1);
+	world_settle(w);
+	ck_assert_str_eq(world_read(w, 0, "n"), "/");
+	ck_assert_str_eq(world_read(w, 0, "n/child"), "child");
+	ck_assert_uint_eq(world_count(w, 0), 3);
+	done(w);
+}
+END_TEST
+
+START_TEST(deleted_folder_keeps_new_child)
+{
+	struct world *w = pair();
+	world_mkdir(w, 0, "d");
+	world_write(w, 0, "d/old", "old");
+	world_settle(w);
+	world_cut(w, 0, 1);
+	world_remove(w, 0, "d");
+	world_write(w, 1, "d/new", "new");
+	world_settle(w);
+	world_connect(w, 0, 1);
+	world_settle(w);
+	ck_assert_str_eq(world_read(w, 0, "d/new"), "new");
+	ck_assert_ptr_null(world_read(w, 0, "d/old"));
+	done(w);
+}
+END_TEST
+
+START_TEST(through_a_third)
+{
+	struct world *w = world_new(3, 5);
+	world_connect(w, 0, 1);
+	world_connect(w, 1, 2);
+	world_write(w, 0, "f", "far");
+	world_settle(w);
+	ck_assert_str_eq(world_read(w, 2, "f"), "far");
+	struct buf cells = {0};
+	node_t n = tree_find(engine_tree(world_engine(w, 0)), bytes_of("f"));
+	engine_cells(world_engine(w, 0), n, &cells);
+	ck_assert_uint_eq(cells.len, 3);
+	ck_assert_mem_eq(cells.data, "===", 3);
+	buf_release(&cells);
+	done(w);
+}
+END_TEST
+
+START_TEST(lost_index_brings_nothing_back)
+{
+	struct world *w = pair();
+	world_write(w, 0, "gone", "g");
+	world_write(w, 0, "kept", "k");
+	world_settle(w);
+	world_cut(w, 0, 1);
+	world_remove(w, 0, "gone");
+	world_settle(w);
+	world_crash(w, 1, true);
+	world_settle(w);
+	world_connect(w, 0, 1);
+	world_settle(w);
+	ck_assert_ptr_null(world_read(w, 1, "gone"));
+	ck_assert_str_eq(world_read(w, 1, "kept"), "k");
+	done(w);
+}
+END_TEST
+
+START_TEST(reconnect_sends_only_what_changed)
+{
+	struct world *w = pair();
+	for (char c = 'a'; c < 'z'; c++) {
+		char path[] = {c, 0};
+		world_write(w, 0, path, path);
+	}
+	world_settle(w);
+	uint64_t before = world_fetches(w);
+	world_crash(w, 0, false);
+	world_settle(w);
+	world_write(w, 0, "a", "other");
+	world_connect(w, 0, 1);
+	world_settle(w);
+	ck_assert_uint_eq(world_fetches(w) - before, 1);
+	done(w);
+}
+END_TEST
+
+/* Random histories; TUTTI_SEEDS=first-last runs others, and a failing seed names itself. */
+START_TEST(random_histories)
+{
+	unsigned long first = 1, last = 1500;
+	const char *seeds = getenv("TUTTI_SEEDS");
+	if (seeds) {
+		char *end;
+		first = strtoul(seeds, &end, 10);
+		last = *end == '-' ? strtoul(end + 1, NULL, 10) : first;
+	}
+	for (unsigned long seed = first; seed <= last; seed++) {
+		struct world *w = world_new(2 + (unsigned)(seed % 3), seed);
+		world_random(w, 400);
+		const char *fault = world_check(w);
+		ck_assert_msg(!fault, "seed %lu: %s", seed, fault);
+		world_free(w);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("engine");
+	TCase *rules = tcase_create("rules"), *random = tcase_create("random");
+	tcase_add_test(rules, both_hold_all);
+	tcase_add_test(rules, changes_travel);
+	tcase_add_test(rules, renamed_folder_sends_nothing);
+	tcase_add_test(rules, conflict_keeps_both);
+	tcase_add_test(rules, same_content_is_no_conflict);
+	tcase_add_test(rules, modified_beats_deleted);
+	tcase_add_test(rules, folder_beats_file);
+	tcase_add_test(rules, deleted_folder_keeps_new_child);
+	tcase_add_test(rules, through_a_third);
+	tcase_add_test(rules, lost_index_brings_nothing_back);
+	tcase_add_test(rules, reconnect_sends_only_what_changed);
+	suite_add_tcase(s, rules);
+	tcase_add_test(random, random_histories);
+	tcase_set_timeout(random, 300);
+	suite_add_tcase(s, random);
+	SRunner *r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	int failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
