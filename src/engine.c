@@ -808,19 +808,20 @@ void engine_tick(struct engine *e)
 
 #define RECORD_VERSION 1
 #define RECORD_FLAGS (F_RACY | F_FOUND)
-#define RECORD_DERIVED (1u << 16)
+#define RECORD_FIELDS 12
+#define RECORD_FIELDS_WANT (RECORD_FIELDS + 4 + 2)
 
 void engine_record(const struct engine *e, node_t n, struct buf *out)
 {
 	const struct slot *s = slot_of(e, n);
-	wire_array(out, s->want ? 16 : 12);
+	wire_array(out, s->want ? RECORD_FIELDS_WANT : RECORD_FIELDS);
 	wire_uint(out, RECORD_VERSION);
 	wire_uint(out, s->seq);
 	wire_uint(out, s->kind);
 	wire_uint(out, s->mode);
 	wire_uint(out, s->stamp);
 	wire_int(out, s->ctime_ns);
-	wire_uint(out, (s->flags & RECORD_FLAGS) | (s->want && s->want->derived ? RECORD_DERIVED : 0));
+	wire_uint(out, s->flags & RECORD_FLAGS);
 	uint16_t n_held = 0;
 	for (uint16_t i = 0; i < s->n_held; i++)
 		n_held = (uint16_t)(n_held + (s->held[i].seq != 0));
@@ -837,8 +838,11 @@ void engine_record(const struct engine *e, node_t n, struct buf *out)
 		wire_uint(out, h->kind);
 	}
 	codec_pack_state(out, have_of(e, n), NULL);
-	if (s->want)
-		codec_pack_state(out, &s->want->target, NULL);
+	if (!s->want)
+		return;
+	codec_pack_state(out, &s->want->target, NULL);
+	wire_uint(out, s->want->derived.rep);
+	wire_uint(out, s->want->derived.counter);
 }
 
 static int load_held(struct engine *e, struct slot *s, const msgpack_object *held)
@@ -877,19 +881,22 @@ int engine_load(struct engine *e, struct bytes path, struct bytes record)
 	msgpack_object o;
 	struct state have = {0}, want = {0};
 	msgpack_zone_init(&zone, 1024);
-	uint64_t version, seq, kind, mode, stamp, flags;
+	uint64_t version, seq, kind, mode, stamp, flags, derived_rep = 0, derived = 0;
 	int64_t ctime;
 	if (path_check(path) || wire_unpack(record, &zone, &o))
 		goto out;
 	size_t n_fields = wire_count(&o);
-	if ((n_fields != 12 && n_fields != 16) ||
+	if ((n_fields != RECORD_FIELDS && n_fields != RECORD_FIELDS_WANT) ||
 	    !wire_as_uint(wire_at(&o, 0), RECORD_VERSION, &version) || version != RECORD_VERSION ||
 	    !wire_as_uint(wire_at(&o, 1), e->counter, &seq) ||
 	    !wire_as_uint(wire_at(&o, 2), KIND_OTHER, &kind) ||
 	    !wire_as_uint(wire_at(&o, 3), MODE_BITS, &mode) ||
 	    !wire_as_uint(wire_at(&o, 4), UINT64_MAX, &stamp) || !wire_as_int(wire_at(&o, 5), &ctime) ||
-	    !wire_as_uint(wire_at(&o, 6), RECORD_FLAGS | RECORD_DERIVED, &flags) || load_state(e, &o, 8, &have) ||
-	    (n_fields == 16 && load_state(e, &o, 12, &want)))
+	    !wire_as_uint(wire_at(&o, 6), RECORD_FLAGS, &flags) || load_state(e, &o, 8, &have) ||
+	    (n_fields == RECORD_FIELDS_WANT &&
+	     (load_state(e, &o, RECORD_FIELDS, &want) ||
+	      !wire_as_uint(wire_at(&o, RECORD_FIELDS + 4), e->n_reps - 1, &derived_rep) ||
+	      !wire_as_uint(wire_at(&o, RECORD_FIELDS + 5), COUNTER_MAX, &derived))))
 		goto out;
 	node_t n = add_node(e, path);
 	struct slot *s = slot_of(e, n);
@@ -916,9 +923,9 @@ int engine_load(struct engine *e, struct bytes path, struct bytes record)
 	slot_update(e, n, &u);
 	e->reps[0].log.n = log_n;
 	s = slot_of(e, n);
-	s->flags = (uint16_t)((s->flags & (uint16_t)~RECORD_FLAGS) | (flags & RECORD_FLAGS));
+	s->flags = (uint16_t)((s->flags & (uint16_t)~RECORD_FLAGS) | flags);
 	if (s->want)
-		s->want->derived = flags & RECORD_DERIVED;
+		s->want->derived = (struct dot){derived, (rep_t)derived_rep};
 	r = 0;
 out:
 	state_release(&have);

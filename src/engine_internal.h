@@ -71,11 +71,11 @@ struct want {
 	uint8_t tmp_hash[HASH_SIZE];
 	uint64_t retry_ms;
 	uint64_t tried;         /* peers that did not have the content: bit = number of the peer */
+	struct dot derived;     /* the head of a conflict copy that so far only this replica asked for */
 	node_t source;          /* the path whose file is to move here, claimed; or NODE_NONE */
 	uint16_t tries;
 	uint8_t phase;
 	bool no_local;          /* a local copy failed: fetch */
-	bool derived;           /* a conflict copy that so far only this replica asked for */
 	bool has_data;
 };
 

@@ -219,17 +219,6 @@ static void attach_data(struct engine *e, node_t n, const struct head *w, struct
 	e->data_held += data.len;
 }
 
-/* Has `context` seen the head whose copy n is? */
-static bool copy_known(struct engine *e, node_t n, node_t origin, const struct version *context)
-{
-	const struct state *t = target_of(e, n);
-	for (uint16_t i = 0; i < t->n_heads; i++)
-		if (copy_node(e, origin, t->heads[i].dot, false) == n &&
-		    version_has(context, t->heads[i].dot))
-			return true;
-	return false;
-}
-
 static void merge_entry(struct engine *e, struct peer *p, struct index_entry *in)
 {
 	node_t n = add_node(e, in->path);
@@ -251,9 +240,8 @@ static void merge_entry(struct engine *e, struct peer *p, struct index_entry *in
 	struct want *want = slot_of(e, n)->want;
 	if (!want)
 		return;
-	const uint64_t *origin = nodemap_get(&e->origin, n);
-	if (want->derived && origin && copy_known(e, n, (node_t)*origin, &in->state.context))
-		want->derived = false; /* somebody has made it */
+	if (version_has(&in->state.context, want->derived))
+		want->derived = (struct dot){0}; /* somebody has made it */
 	plan(e, n);
 }
 

@@ -164,7 +164,7 @@ static int by_dot_everywhere(const struct engine *e, struct dot a, struct dot b)
 void copy_unneeded(struct engine *e, node_t n, struct dot d)
 {
 	node_t q = copy_node(e, n, d, false);
-	if (q == NODE_NONE || !slot_of(e, q)->want || !slot_of(e, q)->want->derived ||
+	if (q == NODE_NONE || !slot_of(e, q)->want || !dot_eq(slot_of(e, q)->want->derived, d) ||
 	    state_find(target_of(e, n), d))
 		return;
 	/* As if it had never been asked for: the head goes, and what of the context was there for it. */
@@ -206,7 +206,7 @@ static void derive_copy(struct engine *e, node_t n, node_t q, const struct head 
 	state_merge(&u.want, &one);
 	state_release(&one);
 	slot_update(e, q, &u);
-	slot_of(e, q)->want->derived = true;
+	slot_of(e, q)->want->derived = h->dot;
 	nodemap_put(&e->origin, q, n);
 	plan(e, q);
 }
