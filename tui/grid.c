@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Of a selected line, the most blanks in a row that show it. */
+enum { SELECT_BLANKS = 44 };
+
 static const char look_letters[LOOKS_N] = {
 #define X(id, letter) letter,
 	LOOKS(X)
@@ -155,11 +158,23 @@ int grid_printf(struct grid *s, int y, int x, unsigned look, const char *fmt, ..
 	return grid_put(s, y, x, text, look);
 }
 
+/* Long blanks stay as they are: they would cost more bytes than all the rest of the line. */
 void grid_select(struct grid *s, int y)
 {
-	for (int x = 0; x < s->width; x++)
-		if (inside(s, y, x))
-			grid_cell(s, y, x)->look |= LOOK_SELECTED;
+	int from = 0;
+	if (y < 0 || y >= s->height)
+		return;
+	while (from < s->width) {
+		int to = from;
+		while (to < s->width && grid_cell(s, y, to)->cp[0] == ' ')
+			to++;
+		if (to - from <= SELECT_BLANKS && (to < s->width || to - from <= 1))
+			for (int x = from; x < to; x++)
+				grid_cell(s, y, x)->look |= LOOK_SELECTED;
+		for (; to < s->width && grid_cell(s, y, to)->cp[0] != ' '; to++)
+			grid_cell(s, y, to)->look |= LOOK_SELECTED;
+		from = to;
+	}
 }
 
 void grid_cursor(struct grid *s, int y, int x)

@@ -70,7 +70,7 @@ int grid_printf(struct grid *s, int y, int x, unsigned look, const char *fmt, ..
 /* Blanks in columns x..x+width-1. */
 void grid_fill(struct grid *s, int y, int x, int width, unsigned look);
 
-/* Gives the line the look of a selected row. */
+/* Gives the text of the line the look of a selected row. */
 void grid_select(struct grid *s, int y);
 
 void grid_cursor(struct grid *s, int y, int x); /* clamped to the grid */

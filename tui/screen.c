@@ -341,7 +341,8 @@ static void on_signal(struct ev_loop *loop, ev_signal *w, int events)
 
 static void tell_idle(struct program *p)
 {
-	if (p->sync_fd < 0 || p->dirty || p->calls)
+	bool connecting = !p->model.connected && p->model.reason.len == 0;
+	if (p->sync_fd < 0 || p->dirty || p->calls || connecting)
 		return;
 	char byte = '.';
 	if (write(p->sync_fd, &byte, 1) < 0 && errno != EAGAIN)

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <term.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -199,14 +200,20 @@ const char *terminal_open(const struct terminal_options *options)
 {
 	static char problem[160];
 	const char *name = getenv("TERM");
+	int found;
 
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
 		return "the full screen needs a terminal on stdin and stdout";
 	if (tcgetattr(STDIN_FILENO, &t.saved) < 0)
 		return "the terminal's settings cannot be read";
-	use_env(FALSE);
-	use_tioctl(TRUE);
-	t.screen = name && *name ? newterm(NULL, stdout, stdin) : NULL;
+	/* Asked first, because newterm() does not clean up after a failure. */
+	bool known = name && *name && setupterm(NULL, STDOUT_FILENO, &found) == OK;
+	if (known) {
+		del_curterm(cur_term);
+		use_env(FALSE);
+		use_tioctl(TRUE);
+		t.screen = newterm(NULL, stdout, stdin);
+	}
 	if (!t.screen) {
 		struct buf shown = {0};
 		text_show_ascii(&shown, bytes_of(name ? name : ""));
