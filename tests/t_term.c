@@ -1,0 +1,675 @@
+/* Tests of the full screen as people meet it: the real program in a pseudo-terminal, a fake server
+ * in this process. Keys, sizes, hostile names, lost servers, and the terminal given back after
+ * every way to end. */
+#include "config.h"
+#include "fake_link.h"
+#include "pty.h"
+
+#include "entry.h"
+
+#include <check.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct ev_loop *loop;
+static char *folder;
+static struct fake *fake;
+static struct fake_link link_;
+static struct pty pty;
+static bool pty_runs;
+static char *home, *now, *program, *address;
+
+static void set_up(void)
+{
+	const char *build = getenv("TUTTI_BUILD");
+	loop = ev_loop_new(EVFLAG_AUTO);
+	folder = tiny_folder();
+	home = xasprintf("HOME=%s", folder);
+	now = xasprintf("TUTTI_NOW=1795356202");
+	program = xasprintf("%s/tutti", build ? build : ".");
+	address = xasprintf("%s/alpha.sock", folder);
+	fake = fake_new(3);
+	fake_sample(fake);
+	fake_link_start(&link_, loop, fake, folder, "alpha");
+}
+
+static void tear_down(void)
+{
+	char *remembered = xasprintf("%s/.local/state/tutti/screen", folder);
+	if (pty_runs)
+		pty_release(&pty);
+	pty_runs = false;
+	fake_link_stop(&link_);
+	fake_free(fake);
+	ev_loop_destroy(loop);
+	unlink(remembered);
+	for (int i = 0; i < 3; i++) {
+		*strrchr(remembered, '/') = '\0';
+		rmdir(remembered);
+	}
+	free(remembered);
+	tiny_folder_remove(folder);
+	free(home);
+	free(now);
+	free(program);
+	free(address);
+}
+
+static void start_with(const char *term, int width, int height, const char *option,
+		       const char *variable)
+{
+	const char *argv[] = {program, "-s", address, option, NULL};
+	const char *env[] = {home, now, variable, NULL};
+	struct pty_options o = {
+		.argv = argv, .env = env, .term = term, .width = width, .height = height};
+	pty_start(&pty, loop, &o);
+	pty_runs = true;
+}
+
+static void start(int width, int height)
+{
+	start_with("xterm-256color", width, height, NULL, NULL);
+	pty_wait_for(&pty, "Makefile");
+	pty_settle(&pty, 0);
+}
+
+static int cursor_line(void)
+{
+	int y, x;
+	pty_cursor(&pty, &y, &x);
+	return y;
+}
+
+static void ends_with_status(int status)
+{
+	pty_wait_end(&pty);
+	ck_assert_msg(WIFEXITED(pty.status), "ended by signal %d", WTERMSIG(pty.status));
+	ck_assert_int_eq(WEXITSTATUS(pty.status), status);
+	pty_check_given_back(&pty);
+}
+
+/* ---- what is shown ----------------------------------------------------------------------- */
+
+START_TEST(first_screen)
+{
+	start(100, 30);
+	ck_assert(pty_shows(&pty, "tutti projects"));
+	ck_assert(pty_shows(&pty, "18 files  110.2 GiB"));
+	ck_assert(pty_shows(&pty, "1 conflict"));
+	ck_assert(pty_shows(&pty, "C gamma"));
+	ck_assert(pty_shows(&pty, "OFFLINE 26 min"));
+	ck_assert(pty_shows(&pty, "> + design/"));
+	ck_assert(pty_shows(&pty, "?Help"));
+	ck_assert_int_eq(cursor_line(), 5);
+	pty_send(&pty, "q");
+	ends_with_status(0);
+}
+END_TEST
+
+START_TEST(hostile_names_stay_text)
+{
+	static const char *const raw[] = {"\033[31mred", "\xe2\x80\xae", "\xc2\x9b", "\033]0;"};
+	fake_put_bytes(fake, bytes_of("bidi\xe2\x80\xaegpj.exe"), KIND_FILE, 1, 1);
+	fake_put_bytes(fake, bytes_of("c1\xc2\x9b""31m"), KIND_FILE, 1, 1);
+	fake_put_bytes(fake, bytes_of("title\033]0;owned\a"), KIND_FILE, 1, 1);
+	fake_put_bytes(fake, bytes_of("bad\xff\xfe"), KIND_FILE, 1, 1);
+	fake_put_bytes(fake, bytes_of("line\nbreak"), KIND_FILE, 1, 1);
+	fake->servers[1].name = "be\033[2Jta";
+	start(100, 40);
+	ck_assert(pty_shows(&pty, "esc\\x1b[31mred.txt"));
+	ck_assert(pty_shows(&pty, "bidi\\u{202e}gpj.exe"));
+	ck_assert(pty_shows(&pty, "c1\\u{9b}31m") || pty_shows(&pty, "c1\\x9b31m"));
+	ck_assert(pty_shows(&pty, "title\\x1b]0;owned\\x07"));
+	ck_assert(pty_shows(&pty, "bad\\xff\\xfe"));
+	ck_assert(pty_shows(&pty, "line\\x0abreak"));
+	ck_assert(pty_shows(&pty, "be\\x1b[2Jta"));
+	for (size_t i = 0; i < ARRAY_LEN(raw); i++)
+		ck_assert_ptr_null(memmem(pty.raw.data, pty.raw.len, raw[i], strlen(raw[i])));
+	pty_send(&pty, "q");
+	ends_with_status(0);
+}
+END_TEST
+
+START_TEST(every_size_works_and_enlarging_restores)
+{
+	static const int sizes[][2] = {{1, 1},   {2, 1},   {1, 2},   {5, 2},    {20, 5},  {7, 30},
+				       {40, 12}, {60, 15}, {80, 24}, {200, 60}, {400, 3}, {80, 6}};
+	start(100, 30);
+	struct buf before = {0};
+	for (int y = 0; y < 30; y++)
+		buf_addf(&before, "%s\n", pty_line(&pty, y));
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		pty_resize(&pty, sizes[i][0], sizes[i][1]);
+		pty_type(&pty, "j");
+		ck_assert(!pty.ended);
+		ck_assert_int_lt(cursor_line(), sizes[i][1]);
+	}
+	pty_type(&pty, "g");
+	pty_resize(&pty, 100, 30);
+	struct buf after = {0};
+	for (int y = 0; y < 30; y++)
+		buf_addf(&after, "%s\n", pty_line(&pty, y));
+	buf_add_char(&before, '\0');
+	buf_add_char(&after, '\0');
+	ck_assert_str_eq((char *)before.data, (char *)after.data);
+	buf_release(&before);
+	buf_release(&after);
+	pty_send(&pty, "q");
+	ends_with_status(0);
+}
+END_TEST
+
+/* ---- keys -------------------------------------------------------------------------------- */
+
+START_TEST(a_key_costs_few_bytes)
+{
+	static const int sizes[][2] = {{80, 24}, {100, 30}, {200, 60}};
+	size_t most = 0;
+	fake_many(fake, 3000);
+	start(100, 30);
+	pty_type(&pty, "]");
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		pty_resize(&pty, sizes[i][0], sizes[i][1]);
+		pty_type(&pty, "g");
+		/* Down the screen, and on, so that it scrolls. */
+		for (int k = 0; k < sizes[i][1] + 5; k++) {
+			size_t before = pty.raw.len;
+			pty_type(&pty, "j");
+			if (pty.raw.len - before > most)
+				most = pty.raw.len - before;
+		}
+	}
+	ck_assert_uint_le(most, 400);
+}
+END_TEST
+
+START_TEST(many_keys_are_few_frames)
+{
+	char keys[501];
+	fake_many(fake, 5000);
+	start(80, 24);
+	pty_type(&pty, "]");
+	pty_type(&pty, "g");
+	memset(keys, 'j', 500);
+	keys[500] = '\0';
+	uint64_t frames = pty.frames, windows = fake->windows;
+	pty_send(&pty, keys);
+	pty_wait_for(&pty, "-- 501 of ");
+	ck_assert_uint_le(pty.frames - frames, 3);
+	ck_assert_uint_le(fake->windows - windows, 3);
+}
+END_TEST
+
+START_TEST(keys_of_all_habits)
+{
+	start(100, 30);
+	pty_type(&pty, "j");
+	ck_assert_int_eq(cursor_line(), 6);
+	pty_type(&pty, "\033OB");
+	ck_assert_int_eq(cursor_line(), 7);
+	pty_type(&pty, "\033OA\033OA");
+	ck_assert_int_eq(cursor_line(), 5);
+	pty_type(&pty, "G");
+	ck_assert(pty_shows(&pty, "-- 12 of 12"));
+	pty_type(&pty, "\033[1~");
+	pty_type(&pty, "g");
+	ck_assert(pty_shows(&pty, "-- 1 of 12"));
+	pty_type(&pty, "\r");
+	ck_assert(pty_shows(&pty, "notes.txt"));
+	pty_type(&pty, "d");
+	ck_assert(pty_shows(&pty, "Files are deleted in the file system, not here"));
+	pty_type(&pty, "a");
+	ck_assert(pty_shows(&pty, "No action on 'a' here; ? shows the keys"));
+	pty_type(&pty, "?");
+	ck_assert(pty_shows(&pty, "Keys"));
+	pty_type(&pty, "?");
+	ck_assert(pty_shows(&pty, "notes.txt"));
+	pty_type(&pty, "/old\r");
+	pty_wait_for(&pty, ">   old-plan.txt");
+}
+END_TEST
+
+START_TEST(find_and_filter)
+{
+	start(100, 30);
+	pty_type(&pty, "/8813\r");
+	pty_wait_for(&pty, "img_8813.raw  ");
+	ck_assert_ptr_nonnull(strstr(pty_line(&pty, cursor_line()), "img_8813.raw"));
+	pty_type(&pty, "\\\xc3\xa9\r");
+	pty_wait_for(&pty, "filter: \xc3\xa9");
+	pty_wait_gone(&pty, "Makefile");
+	ck_assert(pty_shows(&pty, "caf\xc3\xa9"));
+	/* A lone Esc takes the filter away, at once. */
+	pty_send(&pty, "\033");
+	pty_wait_for(&pty, "Makefile");
+	pty_type(&pty, "!");
+	pty_wait_gone(&pty, "Makefile");
+	ck_assert(pty_shows(&pty, "only what is not in sync"));
+}
+END_TEST
+
+START_TEST(pasted_text_runs_nothing)
+{
+	start(80, 24);
+	pty_type(&pty, "\033[200~qQ\033[201~");
+	ck_assert(pty_shows(&pty, "Pasted text does nothing here"));
+	pty_type(&pty, "/");
+	pty_type(&pty, "\033[200~READ\nME\033[201~");
+	ck_assert(pty_shows(&pty, "Find: README"));
+	pty_type(&pty, "\r");
+	ck_assert_ptr_nonnull(strstr(pty_line(&pty, cursor_line()), "README"));
+	ck_assert(!pty.ended);
+}
+END_TEST
+
+/* The rest of a key whose Esc came alone is no key of its own. */
+START_TEST(a_split_escape_sequence_is_harmless)
+{
+	start(80, 24);
+	pty_type(&pty, "]");
+	int before = cursor_line();
+	pty_type(&pty, "\033");
+	pty_send(&pty, "[A");
+	pty_type(&pty, "j");
+	ck_assert_int_eq(cursor_line(), before + 1);
+	ck_assert(pty_shows(&pty, "notes.txt"));
+}
+END_TEST
+
+START_TEST(mouse)
+{
+	start(80, 24);
+	pty_type(&pty, "\033[<0;8;7M\033[<0;8;7m");
+	ck_assert_int_eq(cursor_line(), 6);
+	/* The head of the column Size sorts. */
+	pty_type(&pty, "\033[<0;42;3M\033[<0;42;3m");
+	pty_wait_for(&pty, "Size v");
+	pty_type(&pty, "m");
+	ck_assert(pty_shows(&pty, "The mouse is the terminal's"));
+	pty_send(&pty, "q");
+	ends_with_status(0);
+}
+END_TEST
+
+START_TEST(copy_goes_to_the_terminal)
+{
+	static const char osc[] = "\033]52;c;TWFrZWZpbGU=\a";
+	start(80, 24);
+	pty_type(&pty, "jjj");
+	ck_assert_ptr_nonnull(strstr(pty_line(&pty, cursor_line()), "Makefile"));
+	pty_type(&pty, "y");
+	ck_assert_ptr_nonnull(memmem(pty.raw.data, pty.raw.len, osc, strlen(osc)));
+}
+END_TEST
+
+static struct buf read_all(const char *file)
+{
+	struct buf text = {0};
+	FILE *f = fopen(file, "r");
+	ck_assert_ptr_nonnull(f);
+	for (int c; (c = getc(f)) != EOF;)
+		buf_add_char(&text, (char)c);
+	buf_add_char(&text, '\0');
+	fclose(f);
+	unlink(file);
+	return text;
+}
+
+START_TEST(table_is_written)
+{
+	static const char *const ends[] = {"txt", "csv", "json"};
+	fake_many(fake, 1700);
+	start(80, 24);
+	pty_type(&pty, "t");
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+		char *file = xasprintf("%s/table.%s", folder, ends[i]);
+		char *keys = xasprintf("w%s\r", file);
+		pty_type(&pty, keys);
+		pty_wait_for(&pty, "1,718 rows written to");
+		pty_type(&pty, "k");
+		struct buf text = read_all(file);
+		size_t lines = 0;
+		for (size_t k = 0; k < text.len; k++)
+			lines += text.data[k] == '\n';
+		ck_assert_uint_eq(lines, 1718 + (i == 1));
+		ck_assert_ptr_null(memchr(text.data, '\033', i == 1 ? 0 : text.len));
+		if (i == 2)
+			ck_assert_ptr_nonnull(strstr((char *)text.data, "\"path\":\"Makefile\""));
+		buf_release(&text);
+		free(file);
+		free(keys);
+	}
+	/* A file that is there is kept. */
+	char *file = xasprintf("%s/kept", folder);
+	fclose(fopen(file, "w"));
+	char *keys = xasprintf("w%s\r", file);
+	pty_type(&pty, keys);
+	ck_assert(pty_shows(&pty, "was not written: there is a file of that name"));
+	unlink(file);
+	free(file);
+	free(keys);
+}
+END_TEST
+
+/* The pager gets the file as its argument, and the terminal; the server is served meanwhile. */
+START_TEST(pager_shows_the_file)
+{
+	char *file = xasprintf("%s/Makefile", folder), *script = xasprintf("%s/pager", folder);
+	char *variable = xasprintf("PAGER=%s", script);
+	FILE *f = fopen(file, "w");
+	ck_assert_ptr_nonnull(f);
+	fputs("hello from the file\n", f);
+	fclose(f);
+	f = fopen(script, "w");
+	ck_assert_ptr_nonnull(f);
+	fputs("#!/bin/sh\ncat \"$2\"\nread line\necho \"got $line\"\n", f);
+	fclose(f);
+	ck_assert_int_eq(chmod(script, 0700), 0);
+	fake->root = folder;
+	start_with("xterm-256color", 80, 24, NULL, variable);
+	pty_wait_for(&pty, "Makefile");
+	pty_settle(&pty, 0);
+	pty_type(&pty, "jjj");
+	pty_send(&pty, "e");
+	pty_wait_for(&pty, "hello from the file");
+	fake_link_event(&link_, 1795356200, "changed", "while.txt", "beta", "");
+	pty_send(&pty, "enough\n");
+	pty_wait_for(&pty, "while.txt changed on beta");
+	ck_assert(pty_shows(&pty, "> * Makefile") || pty_shows(&pty, ">   Makefile"));
+	pty_send(&pty, "q");
+	ends_with_status(0);
+	unlink(file);
+	unlink(script);
+	free(file);
+	free(script);
+	free(variable);
+}
+END_TEST
+
+START_TEST(order_is_remembered)
+{
+	start(80, 24);
+	pty_type(&pty, "ss");
+	pty_wait_for(&pty, "Size v");
+	pty_send(&pty, "q");
+	ends_with_status(0);
+	pty_release(&pty);
+	start(80, 24);
+	ck_assert(pty_shows(&pty, "Size v"));
+	ck_assert(pty_shows(&pty, "tree by size"));
+}
+END_TEST
+
+/* ---- the server -------------------------------------------------------------------------- */
+
+START_TEST(rows_change_under_a_still_cursor)
+{
+	start(80, 24);
+	pty_type(&pty, "/README\r");
+	int y = cursor_line();
+	fake_put(fake, "AAA-new.txt", KIND_FILE, 5, 1795356200, ROW_SYNCED, NULL, NULL);
+	fake_remove(fake, "Makefile");
+	fake_link_push(&link_);
+	fake_link_event(&link_, 1795356200, "created", "AAA-new.txt", "alpha", "");
+	pty_wait_for(&pty, "AAA-new.txt is new on alpha");
+	pty_wait_gone(&pty, "Makefile");
+	ck_assert_ptr_nonnull(strstr(pty_line(&pty, y), "README"));
+	ck_assert_int_eq(cursor_line(), y);
+}
+END_TEST
+
+START_TEST(a_lost_server_ends_nothing)
+{
+	start(100, 30);
+	pty_type(&pty, "/README\r");
+	fake_link_stop(&link_);
+	pty_wait_for(&pty, "SERVER LOST");
+	pty_wait_for(&pty, "as of 2026-11-22 14:03:22");
+	ck_assert(pty_shows(&pty, "README"));
+	uint64_t before = pty.frames;
+	pty_send(&pty, "k");
+	pty_settle(&pty, before);
+	pty_send(&pty, "j");
+	fake_event(fake, NULL, 1795356201, "deleted", "gone.txt", "beta", "");
+	fake_link_start(&link_, loop, fake, folder, "alpha");
+	pty_wait_for(&pty, " -- live --");
+	pty_wait_gone(&pty, "SERVER LOST");
+	ck_assert_ptr_nonnull(strstr(pty_line(&pty, cursor_line()), "README"));
+	/* What happened meanwhile is told. */
+	pty_type(&pty, "4");
+	pty_wait_for(&pty, "gone.txt was deleted on beta");
+	pty_wait_for(&pty, "connected again");
+}
+END_TEST
+
+START_TEST(no_server_is_said_in_words)
+{
+	fake_link_stop(&link_);
+	start_with("xterm-256color", 80, 24, NULL, NULL);
+	pty_wait_for(&pty, "No server answers. Tried");
+	pty_wait_for(&pty, "r tries again, q quits");
+	pty_send(&pty, "q");
+	ends_with_status(3);
+	fake_link_start(&link_, loop, fake, folder, "alpha");
+}
+END_TEST
+
+START_TEST(keys_work_while_the_server_is_silent)
+{
+	start(80, 24);
+	link_.silent = true;
+	pty_send(&pty, "/zzz\rjj");
+	pty_wait_for(&pty, "-- 3 of 12");
+	pty_send(&pty, "q");
+	ends_with_status(0);
+}
+END_TEST
+
+static long switches(pid_t pid)
+{
+	char name[64], line[200];
+	long n = -1;
+	snprintf(name, sizeof(name), "/proc/%d/status", (int)pid);
+	FILE *f = fopen(name, "r");
+	ck_assert_ptr_nonnull(f);
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "voluntary_ctxt_switches: %ld", &n) == 1)
+			break;
+	fclose(f);
+	return n;
+}
+
+static void no_more(struct ev_loop *l, ev_timer *w, int events)
+{
+	(void)events;
+	*(bool *)w->data = true;
+	ev_break(l, EVBREAK_ONE);
+}
+
+/* That nothing happens can only be seen by looking for a while. */
+START_TEST(idle_means_asleep)
+{
+	bool over = false;
+	ev_timer t;
+	for (size_t i = 0; i < 3; i++) {
+		fake->servers[i].state = i == 0 ? "self" : "in sync";
+		fake->servers[i].retry_ms = fake->servers[i].pending_files = 0;
+	}
+	start(80, 24);
+	t.data = &over;
+	long before = 0;
+	/* The first while is for it to fall asleep after its last frame. */
+	for (int i = 0; i < 2; i++) {
+		before = switches(pty.program);
+		over = false;
+		ev_timer_init(&t, no_more, i == 0 ? 0.3 : 1.5, 0);
+		ev_timer_start(loop, &t);
+		while (!over)
+			ev_run(loop, 0);
+	}
+	ck_assert_int_eq(switches(pty.program), before);
+}
+END_TEST
+
+/* ---- ways to end ------------------------------------------------------------------------- */
+
+START_TEST(quits)
+{
+	static const char *const keys[] = {"q", "Q", "\003", "2q" "q", "/x\003\003", ":q\r"};
+	start(80, 24);
+	pty_send(&pty, keys[_i]);
+	ends_with_status(0);
+}
+END_TEST
+
+static const int ending_signals[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT};
+
+START_TEST(signals_end_it_cleanly)
+{
+	start(80, 24);
+	pty_signal(&pty, ending_signals[_i]);
+	ends_with_status(128 + ending_signals[_i]);
+}
+END_TEST
+
+static const int crash_signals[] = {SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSYS};
+
+START_TEST(crashes_give_the_terminal_back)
+{
+	start(80, 24);
+	pty_signal(&pty, crash_signals[_i]);
+	pty_wait_end(&pty);
+	ck_assert(WIFSIGNALED(pty.status));
+	ck_assert_int_eq(WTERMSIG(pty.status), crash_signals[_i]);
+	pty_check_given_back(&pty);
+}
+END_TEST
+
+START_TEST(a_terminal_that_goes_away_ends_it)
+{
+	start(80, 24);
+	pty_hang_up(&pty);
+	pty_wait_end(&pty);
+	ck_assert(WIFEXITED(pty.status));
+	ck_assert_int_eq(WEXITSTATUS(pty.status), 128 + SIGHUP);
+}
+END_TEST
+
+START_TEST(suspend_and_resume)
+{
+	start(100, 30);
+	pty_send(&pty, "\032");
+	pty_wait_stopped(&pty);
+	pty_check_given_back(&pty);
+	/* A size that changes meanwhile is right afterwards: nobody tells a stopped program. */
+	pty_resize(&pty, 60, 15);
+	uint64_t before = pty.frames;
+	pty_continue(&pty);
+	pty_settle(&pty, before);
+	pty_wait_for(&pty, "?Help");
+	ck_assert(pty_shows(&pty, "Makefile"));
+	ck_assert_ptr_nonnull(strstr(pty_line(&pty, 14), "?Help"));
+	pty_signal(&pty, SIGTSTP);
+	pty_wait_stopped(&pty);
+	pty_check_given_back(&pty);
+	before = pty.frames;
+	pty_continue(&pty);
+	pty_settle(&pty, before);
+	pty_send(&pty, "q");
+	ends_with_status(0);
+}
+END_TEST
+
+/* ---- terminals --------------------------------------------------------------------------- */
+
+START_TEST(terminals)
+{
+	static const char *const terms[] = {"screen", "linux", "vt100", "xterm-mono", "tmux-256color"};
+	/* Without the mouse: for the console curses would load a library for it that leaks. */
+	start_with(terms[_i], 80, 24, "--no-mouse", NULL);
+	pty_wait_for(&pty, "Makefile");
+	pty_settle(&pty, 0);
+	pty_type(&pty, "j");
+	ck_assert_int_eq(cursor_line(), 4);
+	pty_send(&pty, "q");
+	ends_with_status(0);
+}
+END_TEST
+
+START_TEST(no_terminals)
+{
+	static const char *const terms[] = {"dumb", "no-such-term", NULL};
+	static const char *const words[] = {"can neither move its cursor", "is not known here",
+					    "does not say which"};
+	start_with(terms[_i], 80, 24, NULL, NULL);
+	ends_with_status(2);
+	ck_assert(pty_shows(&pty, words[_i]));
+	ck_assert_ptr_null(memchr(pty.raw.data, '\033', pty.raw.len));
+}
+END_TEST
+
+START_TEST(ascii_only)
+{
+	start_with("xterm-256color", 80, 24, "--ascii", NULL);
+	pty_wait_for(&pty, "caf\\u{e9}");
+	pty_settle(&pty, 0);
+	for (size_t i = 0; i < pty.raw.len; i++)
+		ck_assert_uint_lt(pty.raw.data[i], 0x80);
+}
+END_TEST
+
+START_TEST(one_frame_as_text)
+{
+	start_with("dumb", 80, 24, "--frame=60x15", NULL);
+	ends_with_status(0);
+	ck_assert(pty_shows(&pty, "tutti projects"));
+	ck_assert(pty_shows(&pty, "?Help"));
+	ck_assert_ptr_null(memchr(pty.raw.data, '\033', pty.raw.len));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("term");
+	TCase *t = tcase_create("term");
+	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, first_screen);
+	tcase_add_test(t, hostile_names_stay_text);
+	tcase_add_test(t, every_size_works_and_enlarging_restores);
+	tcase_add_test(t, a_key_costs_few_bytes);
+	tcase_add_test(t, many_keys_are_few_frames);
+	tcase_add_test(t, keys_of_all_habits);
+	tcase_add_test(t, find_and_filter);
+	tcase_add_test(t, pasted_text_runs_nothing);
+	tcase_add_test(t, a_split_escape_sequence_is_harmless);
+	tcase_add_test(t, mouse);
+	tcase_add_test(t, copy_goes_to_the_terminal);
+	tcase_add_test(t, table_is_written);
+	tcase_add_test(t, pager_shows_the_file);
+	tcase_add_test(t, order_is_remembered);
+	tcase_add_test(t, rows_change_under_a_still_cursor);
+	tcase_add_test(t, a_lost_server_ends_nothing);
+	tcase_add_test(t, no_server_is_said_in_words);
+	tcase_add_test(t, keys_work_while_the_server_is_silent);
+	tcase_add_test(t, idle_means_asleep);
+	tcase_add_loop_test(t, quits, 0, 6);
+	tcase_add_loop_test(t, signals_end_it_cleanly, 0, (int)ARRAY_LEN(ending_signals));
+	tcase_add_loop_test(t, crashes_give_the_terminal_back, 0, (int)ARRAY_LEN(crash_signals));
+	tcase_add_test(t, a_terminal_that_goes_away_ends_it);
+	tcase_add_test(t, suspend_and_resume);
+	tcase_add_loop_test(t, terminals, 0, 5);
+	tcase_add_loop_test(t, no_terminals, 0, 3);
+	tcase_add_test(t, ascii_only);
+	tcase_add_test(t, one_frame_as_text);
+	suite_add_tcase(s, t);
+	SRunner *r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	int failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}
