@@ -177,7 +177,7 @@ static void arm(struct conn *c)
 	if (c->state == ENDED)
 		return;
 	double t = next_deadline(c);
-	if (ev_is_active(&c->clock) && c->armed <= t)
+	if (ev_is_pending(&c->clock) || (ev_is_active(&c->clock) && c->armed <= t))
 		return;
 	ev_timer_stop(c->loop, &c->clock);
 	double wait = t - now();

@@ -150,6 +150,13 @@ static void few_turns(void)
 		ev_run(loop, EVRUN_NOWAIT);
 }
 
+/* No deadline comes near. */
+static struct conn_times slow(void)
+{
+	return (struct conn_times){.hello = 100, .ping = 100, .dead = 100, .stall = 100,
+				   .linger = 100, .frame = 100, .frame_bytes_per_second = 1024};
+}
+
 /* ---- frames ----------------------------------------------------------------------------- */
 
 static void pack(struct buf *b, const char *method, size_t size)
@@ -476,6 +483,34 @@ START_TEST(one_turn_makes_one_write)
 }
 END_TEST
 
+static void send_in_timer(struct ev_loop *l, ev_timer *w, int events)
+{
+	struct buf b = {0};
+	(void)l;
+	(void)w;
+	(void)events;
+	pack(&b, "x", 10);
+	conn_send(near.c, &b);
+	buf_release(&b);
+}
+
+START_TEST(several_callbacks_in_a_turn_make_one_write)
+{
+	bool released = false;
+	struct conn_transport t = {counting_read, counting_write, counting_release, &released};
+	ev_timer timers[5];
+	conn_set_transport(near.c, &t);
+	writes = 0;
+	for (size_t i = 0; i < ARRAY_LEN(timers); i++) {
+		ev_timer_init(&timers[i], send_in_timer, 0, 0);
+		ev_timer_start(loop, &timers[i]);
+	}
+	few_turns();
+	ck_assert_uint_eq(writes, 1);
+	ck_assert_uint_gt(conn_bytes_out(near.c), 5 * 10);
+}
+END_TEST
+
 static void send_in_prepare(struct ev_loop *l, ev_prepare *w, int events)
 {
 	struct buf b = {0};
@@ -665,8 +700,10 @@ END_TEST
 
 START_TEST(bye_delivers_all_that_was_queued)
 {
+	struct conn_times t = slow(); /* what ends here ends by itself */
 	struct buf b = {0};
 	struct buf got = {0};
+	conn_set_times(near.c, &t);
 	pack(&b, "x", 2000000 / 2);
 	size_t len = b.len;
 	conn_send(near.c, &b);
@@ -697,7 +734,9 @@ END_TEST
 
 START_TEST(forgotten_after_bye_it_leaves_alone)
 {
+	struct conn_times t = slow();
 	struct buf got = {0};
+	conn_set_times(near.c, &t);
 	conn_bye(near.c, BYE_STOPPING, "stopping");
 	conn_forget(near.c);
 	near.c = NULL;
@@ -713,12 +752,6 @@ START_TEST(forgotten_after_bye_it_leaves_alone)
 END_TEST
 
 /* ---- deadlines -------------------------------------------------------------------------- */
-
-static struct conn_times slow(void)
-{
-	return (struct conn_times){.hello = 100, .ping = 100, .dead = 100, .stall = 100,
-				   .linger = 100, .frame = 100, .frame_bytes_per_second = 1024};
-}
 
 START_TEST(silence_before_hello_ends_it)
 {
@@ -777,8 +810,10 @@ START_TEST(paused_it_does_not_count_as_dead)
 	conn_pause(near.c);
 	struct buf got = {0};
 	double start = ev_time();
+	unsigned turns = ev_iteration(loop);
 	AWAIT((receive_far(&got), ev_time() - start > 0.2));
 	ck_assert_uint_eq(near.n_closed, 0);
+	ck_assert_uint_lt(ev_iteration(loop) - turns, 50); /* a few pings, and no idle waking */
 	conn_resume(near.c);
 	ck_assert_double_lt(conn_silence(near.c), 0.05); /* it starts anew */
 	AWAIT(near.n_closed);
@@ -796,6 +831,36 @@ START_TEST(a_reader_that_stalls_ends_it)
 	pack(&b, "x", 1000000);
 	conn_send(near.c, &b);
 	AWAIT(near.n_closed);
+	expect_closed("the other side does not take what is sent");
+	buf_release(&b);
+}
+END_TEST
+
+static ssize_t full_write(void *ctx, int fd, const struct iovec *from, int n)
+{
+	(void)ctx;
+	(void)fd;
+	(void)from;
+	(void)n;
+	return -EAGAIN;
+}
+
+START_TEST(the_time_to_take_something_begins_when_it_is_sent)
+{
+	struct conn_times t = slow();
+	struct conn_transport full = {counting_read, full_write, NULL, NULL};
+	struct buf b = {0};
+	t.stall = 0.1;
+	conn_set_times(near.c, &t);
+	conn_set_transport(near.c, &full);
+	double start = ev_time();
+	while (ev_time() - start < 0.15) /* longer than that, with nothing to send */
+		ev_run(loop, EVRUN_NOWAIT);
+	pack(&b, "x", 10);
+	conn_send(near.c, &b);
+	start = ev_time();
+	AWAIT(near.n_closed);
+	ck_assert(ev_time() - start > 0.08);
 	expect_closed("the other side does not take what is sent");
 	buf_release(&b);
 }
@@ -950,6 +1015,7 @@ int main(void)
 	tcase_add_test(t, pauses_count);
 	tcase_add_test(t, what_is_sent_arrives_in_order);
 	tcase_add_test(t, one_turn_makes_one_write);
+	tcase_add_test(t, several_callbacks_in_a_turn_make_one_write);
 	tcase_add_test(t, what_is_queued_just_before_the_loop_waits_goes_out);
 	tcase_add_test(t, water_marks);
 	tcase_add_test(t, sending_when_drained_does_not_starve_the_loop);
@@ -966,6 +1032,7 @@ int main(void)
 	tcase_add_test(t, a_dead_peer_ends_it);
 	tcase_add_test(t, paused_it_does_not_count_as_dead);
 	tcase_add_test(t, a_reader_that_stalls_ends_it);
+	tcase_add_test(t, the_time_to_take_something_begins_when_it_is_sent);
 	tcase_add_test(t, pings_fill_the_silence);
 	tcase_add_test(t, without_an_answer_the_linger_ends);
 	tcase_add_test(t, pings_keep_two_of_them_alive);
