@@ -82,11 +82,17 @@ static int wait_for_sync(const struct arguments *a)
 
 /* --- the demo */
 
+/* One frame, of a demo that has come to rest. */
+static int show_frame(const char *socket, const struct arguments *a, demo_show_fn *show)
+{
+	int status = wait_for_sync(a);
+	return status ? status : show(socket, a);
+}
+
 static int print_table(const struct arguments *demo)
 {
 	struct arguments a = *demo;
 	a.command = COMMAND_LIST;
-	a.timeout_ms = SYNC_MS;
 	int status = wait_for_sync(&a);
 	return status ? status : command_run(&a);
 }
@@ -98,9 +104,13 @@ int demo_run(const struct arguments *a, demo_show_fn *show)
 	struct buf problem = {0};
 	int status = EXIT_NOT_DONE;
 	signal(SIGPIPE, SIG_IGN); /* whoever reads the table may stop; we still clean up in order */
-	if (keeper_start(&keeper, show != NULL, &problem)) {
+	bool live = show && !a->frame.width;
+	if (keeper_start(&keeper, live, &problem)) {
 		local.server = keeper.socket;
-		status = show ? show(keeper.socket, &local) : print_table(&local);
+		local.timeout_ms = SYNC_MS;
+		status = live	? show(keeper.socket, &local)
+			 : show ? show_frame(keeper.socket, &local, show)
+				: print_table(&local);
 		keeper_stop(&keeper, &problem);
 	}
 	if (problem.len) {
