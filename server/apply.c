@@ -353,7 +353,9 @@ static int prepare_file(struct batch *b, const struct op *op, struct prepared *p
 	} else {
 		char name[TMP_NAME_SIZE];
 		tmp_name(name, 'w', root_next(b->root));
-		p->fd = openat(tmp, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		/* with its mode from the start, which spares a change where the umask lets it pass */
+		p->fd = openat(tmp, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			op->mode & MODE_BITS);
 		if (p->fd >= 0)
 			memcpy(p->name, name, sizeof(name));
 	}
@@ -365,16 +367,19 @@ static int prepare_file(struct batch *b, const struct op *op, struct prepared *p
 		err = copy_content(b, op, p->fd);
 	else if (op->source != SOURCE_TMP)
 		err = -EINVAL;
-	if (!err && fchmod(p->fd, op->mode & MODE_BITS) < 0)
-		err = -errno;
 	if (!err)
 		err = set_times_held(p->fd, op->mtime_ns);
 	if (!err && fstat(p->fd, &st) < 0)
 		err = -errno;
+	if (!err && (st.st_mode & 07777) != (op->mode & MODE_BITS) &&
+	    fchmod(p->fd, op->mode & MODE_BITS) < 0)
+		err = -errno;
 	if (!err && (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != op->size))
 		err = -EBADMSG;
-	if (!err)
+	if (!err) {
 		p->placed = found_from_stat(&st);
+		p->placed.mode = op->mode & MODE_BITS;
+	}
 	return err;
 }
 
@@ -871,36 +876,31 @@ static int do_op(struct batch *b, struct op *op, struct prepared *p)
 	int parent = reach(b, &b->to, op->path, name);
 	if (parent < 0)
 		return parent;
-	/* the walk may be used for other folders below: this one must stay open */
-	int held = fcntl(parent, F_DUPFD_CLOEXEC, 0);
-	if (held < 0)
-		return -errno;
 	switch (op->type) {
 	case OP_WRITE:
-		err = op->source == SOURCE_MOVE ? do_move(b, op, p, held, name) :
-			place(b, op, p, held, name);
+		err = op->source == SOURCE_MOVE ? do_move(b, op, p, parent, name) :
+			place(b, op, p, parent, name);
 		break;
 	case OP_SYMLINK:
-		err = place(b, op, p, held, name);
+		err = place(b, op, p, parent, name);
 		break;
 	case OP_MKDIR:
-		err = do_mkdir(b, op, held, name);
+		err = do_mkdir(b, op, parent, name);
 		break;
 	case OP_DELETE:
-		err = do_delete(b, op, held, name);
+		err = do_delete(b, op, parent, name);
 		break;
 	case OP_RMDIR:
-		err = do_rmdir(held, name);
+		err = do_rmdir(parent, name);
 		break;
 	case OP_META:
-		p->placed = stat_at(held, name);
+		p->placed = stat_at(parent, name);
 		err = !is_expected(op, &p->placed) || p->placed.kind == KIND_ABSENT ? -ESTALE :
-			set_meta(b, op, held, name, op->expect_stamp, op->expect_kind, &p->placed);
+			set_meta(b, op, parent, name, op->expect_stamp, op->expect_kind, &p->placed);
 		break;
 	}
 	if (!err && op->type != OP_META)
-		touch(b, held);
-	close(held);
+		touch(b, parent);
 	return err;
 }
 
