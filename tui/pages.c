@@ -110,12 +110,13 @@ static void servers_page(const struct model *m, struct lines *out)
 		lines_next(out, LOOK_PLAIN);
 		format_count(a, s->files);
 		format_size(b, s->bytes, FORMAT_LONG);
-		lines_addf(out, "     holds      %s files, %s", a, b);
+		lines_addf(out, "     holds      %s file%s, %s", a, s->files == 1 ? "" : "s", b);
 		if (s->pending_files > 0) {
 			format_count(a, s->pending_files);
 			format_size(b, s->pending_bytes, FORMAT_LONG);
 			lines_next(out, LOOK_BUSY);
-			lines_addf(out, "     lacks      %s files, %s", a, b);
+			lines_addf(out, "     lacks      %s file%s, %s", a,
+				   s->pending_files == 1 ? "" : "s", b);
 		}
 		if (s->lag_ms > 0) {
 			lines_next(out, LOOK_PLAIN);
@@ -166,7 +167,7 @@ static const struct {
 	{"created", "P is new on R"},
 	{"deleted", "P was deleted on R"},
 	{"moved", "P was moved on R"},
-	{"received", "P was received by R"},
+	{"received", "P was received from R"},
 	{"conflict", "P has a conflict"},
 	{"failed", "P failed on R"},
 	{"peer-up", "R is connected"},

@@ -110,19 +110,19 @@ void view_title(const struct model *m, struct grid *s)
 		if (s->width >= 60) {
 			format_count(a, st->files);
 			format_size(b, st->bytes, FORMAT_LONG);
-			buf_addf(&left, "   %s files  %s", a, b);
+			buf_addf(&left, "   %s file%s  %s", a, st->files == 1 ? "" : "s", b);
 		}
 	}
 	bool bad = trouble(m, &right);
 	if (p->n > 0 && s->width >= 60) {
-		if (s->width >= 100)
+		if (s->width >= (bad ? 120 : 100))
 			buf_addf(&right, "  %llu transfer%s", (unsigned long long)p->active,
 				 p->active == 1 ? "" : "s");
 		format_rate(a, p->in > p->out ? p->in : p->out);
 		buf_addf(&right, "  %s", a);
 		if (progress_seconds(p) > 0) {
 			format_duration(a, progress_seconds(p));
-			buf_addf(&right, "  %s%s", a, s->width >= 100 ? " left" : "");
+			buf_addf(&right, "  %s%s", a, s->width >= (bad ? 120 : 100) ? " left" : "");
 		}
 	}
 	if (m->layout.servers_form == SERVERS_LETTERS && s->width >= 24 && st->n_servers > 1) {

@@ -48,6 +48,15 @@ static int name_indent(const struct layout *l, const struct listing_row *r)
 	return indent < most ? indent : most;
 }
 
+/* Of a cell: what a server that is away had is old, whatever it was. */
+static unsigned column_look(const struct model *m, size_t server, char cell)
+{
+	const struct status *st = &m->news.status;
+	if (server < st->n_servers && server_is_away(&st->servers[server]))
+		return LOOK_OLD;
+	return cell_look(cell);
+}
+
 static void row(const struct model *m, struct grid *s, int y, uint64_t position,
 		const struct listing_row *r)
 {
@@ -86,7 +95,7 @@ static void row(const struct model *m, struct grid *s, int y, uint64_t position,
 			for (size_t i = 0; i < r->cells.len && i < l->style.servers; i++)
 				if (x + (int)i * step < s->width)
 					grid_cell(s, y, x + (int)i * step)->look =
-						(uint8_t)cell_look((char)r->cells.p[i]);
+						(uint8_t)column_look(m, i, (char)r->cells.p[i]);
 		}
 	}
 	if (selected) {
@@ -205,7 +214,7 @@ void view_detail(const struct model *m, struct grid *s)
 	if (r->kind == ROW_FOLDER) {
 		char count[32];
 		format_count(count, r->files);
-		snprintf(right, sizeof(right), "  %s files", count);
+		snprintf(right, sizeof(right), "  %s file%s", count, r->files == 1 ? "" : "s");
 	} else {
 		right[0] = '\0';
 	}

@@ -1,0 +1,242 @@
+/* Tests of what the screens look like: each is drawn on a grid and compared with the file in
+ * tests/golden; `make update-golden` writes them anew, and then they are to be read. */
+#include "config.h"
+#include "screen_rig.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static struct rig rig;
+static struct buf drawn;
+
+static void set_up(void)
+{
+	setenv("TZ", "UTC", 1);
+	tzset();
+	buf_clear(&drawn);
+}
+
+static void tear_down(void)
+{
+	buf_release(&drawn);
+}
+
+static char *golden_file(const char *name)
+{
+	const char *source = getenv("TUTTI_SOURCE");
+	return xasprintf("%s/tests/golden/%s.txt", source ? source : ".", name);
+}
+
+static void compare(const char *name)
+{
+	char *file = golden_file(name);
+	struct buf wanted = {0};
+	if (getenv("TUTTI_UPDATE_GOLDEN")) {
+		FILE *f = fopen(file, "w");
+		ck_assert_ptr_nonnull(f);
+		fwrite(drawn.data, 1, drawn.len, f);
+		ck_assert_int_eq(fclose(f), 0);
+	}
+	FILE *f = fopen(file, "r");
+	ck_assert_msg(f != NULL, "no %s: make update-golden", file);
+	for (int c; (c = getc(f)) != EOF;)
+		buf_add_char(&wanted, (char)c);
+	fclose(f);
+	buf_add_char(&wanted, '\0');
+	buf_add_char(&drawn, '\0');
+	/* The first line that differs says more than two whole files. */
+	char *a = (char *)wanted.data, *b = (char *)drawn.data;
+	for (int line = 1; *a || *b; line++) {
+		size_t n = strcspn(a, "\n"), k = strcspn(b, "\n");
+		ck_assert_msg(n == k && memcmp(a, b, n) == 0, "%s:%d\n  wanted |%.*s|\n  drawn  |%.*s|",
+			      file, line, (int)n, a, (int)k, b);
+		a += n + (a[n] == '\n');
+		b += k + (b[k] == '\n');
+	}
+	buf_release(&wanted);
+	free(file);
+}
+
+static void draw(const char *title, bool looks)
+{
+	rig_draw(&rig);
+	buf_addf(&drawn, "== %s\n", title);
+	grid_print(&rig.grid, &drawn, looks);
+}
+
+static void resize(int width, int height)
+{
+	grid_resize(&rig.grid, width, height);
+	model_resize(&rig.m, width, height);
+	rig_settle(&rig);
+}
+
+static void say_progress(void)
+{
+	struct buf p = {0};
+	fake_progress(rig.f, &p, true);
+	rig_notify(&rig, "progress", &p);
+	buf_clear(&p);
+	fake_event(rig.f, &p, RIG_NOW, "changed", "build.log", "beta", "copied to alpha");
+	rig_notify(&rig, "event", &p);
+	buf_release(&p);
+}
+
+static void draw_sizes(bool looks)
+{
+	static const int sizes[][2] = {{1, 1},   {5, 2},   {20, 5},   {40, 12},
+				       {60, 15}, {80, 24}, {100, 30}, {200, 60}};
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		char title[32];
+		snprintf(title, sizeof(title), "%dx%d", sizes[i][0], sizes[i][1]);
+		resize(sizes[i][0], sizes[i][1]);
+		draw(title, looks);
+	}
+}
+
+/* Each scenario in Unicode and in ASCII. */
+static void begin(struct fake *f, int number)
+{
+	rig_init(&rig, f, 80, 24, number % 2 == 1);
+}
+
+static void finish(const char *name, int number)
+{
+	char full[64];
+	snprintf(full, sizeof(full), "%s%s", name, number % 2 == 1 ? "-ascii" : "");
+	compare(full);
+	rig_release(&rig);
+}
+
+START_TEST(sample)
+{
+	struct fake *f = fake_new(3);
+	fake_sample(f);
+	begin(f, _i);
+	rig_connect(&rig);
+	say_progress();
+	rig_type(&rig, "ljjj");
+	draw_sizes(false);
+	finish("sample", _i);
+}
+END_TEST
+
+START_TEST(sample_looks)
+{
+	struct fake *f = fake_new(3);
+	fake_sample(f);
+	begin(f, 0);
+	rig_connect(&rig);
+	say_progress();
+	rig_type(&rig, "]jjj j");
+	draw_sizes(true);
+	finish("looks", 0);
+}
+END_TEST
+
+START_TEST(empty)
+{
+	begin(fake_new(1), _i);
+	rig_connect(&rig);
+	draw_sizes(false);
+	finish("empty", _i);
+}
+END_TEST
+
+START_TEST(many_rows)
+{
+	struct fake *f = fake_new(2);
+	fake_many(f, 100000);
+	begin(f, _i);
+	rig_connect(&rig);
+	rig_type(&rig, "tG");
+	draw_sizes(false);
+	finish("many", _i);
+}
+END_TEST
+
+START_TEST(many_servers)
+{
+	struct fake *f = fake_new(12);
+	fake_sample(f);
+	f->conflicts = 0;
+	begin(f, _i);
+	rig_connect(&rig);
+	draw_sizes(false);
+	finish("servers", _i);
+}
+END_TEST
+
+START_TEST(server_lost)
+{
+	struct fake *f = fake_new(3);
+	fake_sample(f);
+	begin(f, _i);
+	rig_connect(&rig);
+	rig.deaf = true;
+	model_down(&rig.m, "it was stopped", 3000);
+	rig.m.now += INT64_C(120) * 1000000000;
+	draw_sizes(false);
+	finish("lost", _i);
+}
+END_TEST
+
+START_TEST(no_server)
+{
+	begin(fake_new(1), _i);
+	draw("connecting", false);
+	model_down(&rig.m, "connection refused", 3000);
+	draw_sizes(false);
+	finish("none", _i);
+}
+END_TEST
+
+START_TEST(other_views)
+{
+	static const struct {
+		const char *title, *keys;
+	} views[] = {
+		{"transfers", "2"},  {"conflicts", "3"}, {"events", "4"},       {"servers", "5"},
+		{"help", "1?"},      {"help, end", "G"}, {"details", "?/notes\ri"}, {"find", "i/noth"},
+		{"filter", "\033\\state:conflict"},      {"filtered", "\r"},    {"sort", "\033s"},
+		{"by size", "s"},    {"marks", "   "},   {"resync all", "R"},   {"not", "n"},
+		{"only", "U!"},      {"go", "!:50%"},    {"gone", "\r"},        {"frozen", "Z"},
+		{"no action", "a"},  {"no deleting", "x"}, {"flat, scrolled", "Ztl"},
+		{"range", "1tvjj"},  {"ranged", "v"},
+	};
+	struct fake *f = fake_new(3);
+	fake_sample(f);
+	begin(f, 0);
+	resize(100, 30);
+	rig_connect(&rig);
+	say_progress();
+	for (size_t i = 0; i < ARRAY_LEN(views); i++) {
+		rig_type(&rig, views[i].keys);
+		draw(views[i].title, false);
+	}
+	finish("views", 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("screen");
+	TCase *t = tcase_create("screen");
+	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_add_loop_test(t, sample, 0, 2);
+	tcase_add_test(t, sample_looks);
+	tcase_add_loop_test(t, empty, 0, 2);
+	tcase_add_loop_test(t, many_rows, 0, 2);
+	tcase_add_loop_test(t, many_servers, 0, 2);
+	tcase_add_loop_test(t, server_lost, 0, 2);
+	tcase_add_loop_test(t, no_server, 0, 2);
+	tcase_add_test(t, other_views);
+	suite_add_tcase(s, t);
+	SRunner *r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	int failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}
