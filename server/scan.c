@@ -278,7 +278,9 @@ void scan_look(struct root *root, struct look *looks, size_t n, const atomic_boo
 		if (contents == SYNC_EACH_MAX + 1 && sync_fd < 0)
 			sync_fd = openat(root_fd(root), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	}
-	if (contents > SYNC_EACH_MAX && (sync_fd < 0 || syncfs(sync_fd) < 0))
+	if (contents > SYNC_EACH_MAX && sync_fd < 0)
+		sync_error = -EMFILE;
+	else if (contents > SYNC_EACH_MAX && syncfs(sync_fd) < 0)
 		sync_error = -errno;
 	for (size_t i = 0; i < n; i++) {
 		struct look *look = &looks[i];
