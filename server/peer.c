@@ -94,7 +94,7 @@ struct peer {
 	char problem[256];
 	struct parcel *first, *last; /* in order */
 	size_t reading;
-	bool sent_last;              /* to be told to the engine when the queue is down */
+	unsigned sent_last;          /* actions to be told of to the engine when the queue is down */
 	bool paused;                 /* the engine has enough for now */
 	struct codec_ids ids;
 	struct serve *serve_first, *serve_last;
@@ -567,7 +567,7 @@ static void send_parcels(struct peer *p)
 		conn_send(p->conn, l->type == PARCEL_BYTES ? &l->bytes : &frame);
 		buf_release(&frame);
 		if (l->last)
-			p->sent_last = true;
+			p->sent_last++;
 		p->first = l->next;
 		parcel_free(l);
 	}
@@ -730,10 +730,8 @@ void peer_turn(struct peer *p)
 	send_parcels(p);
 	start_serving(p);
 	send_answers(p);
-	if (p->sent_last && !conn_full(p->conn)) {
-		p->sent_last = false;
+	for (; p->sent_last && !conn_full(p->conn); p->sent_last--)
 		engine_index_sent(daemon_feed(p->d), p->number);
-	}
 	bool enough = engine_congested(p->d->engine);
 	if (enough != p->paused) {
 		p->paused = enough;
