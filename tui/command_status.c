@@ -78,7 +78,7 @@ static void print_reasons(struct buf *out, const msgpack_object *status)
 		print_key(out, wire_at(replicas, i), "name");
 		buf_addf(out, " is not connected");
 	}
-	buf_addf(out, ".\n");
+	buf_addf(out, "%s.\n", reasons ? "" : ": the servers are still comparing");
 }
 
 static void print_verdict(struct buf *out, const msgpack_object *status)
