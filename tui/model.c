@@ -150,10 +150,7 @@ void model_down(struct model *m, const char *reason, int64_t retry_ms)
 		m->lost = m->now;
 		snprintf(text, sizeof(text), "the connection was lost: %s", reason);
 		news_note(&m->news, m->now, text);
-		m->news.progress.n = 0;
-		m->news.progress.active = 0;
-		m->news.progress.in = m->news.progress.out = 0;
-		m->news.progress.resyncing = false;
+		news_forget_progress(&m->news);
 	}
 	m->connected = false;
 	m->n_waiting = 0;

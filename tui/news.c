@@ -173,8 +173,9 @@ bool server_is_away(const struct server *s)
 
 /* ---- progress ---------------------------------------------------------------------------- */
 
-static void progress_release(struct progress *p)
+void news_forget_progress(struct news *n)
 {
+	struct progress *p = &n->progress;
 	for (size_t i = 0; i < p->n; i++) {
 		own_release(&p->transfers[i].path);
 		own_release(&p->transfers[i].from);
@@ -188,7 +189,7 @@ void news_progress(struct news *n, const msgpack_object *m)
 {
 	struct progress *p = &n->progress;
 	const msgpack_object *list = wire_get(m, "transfers"), *resync = wire_get(m, "resync");
-	progress_release(p);
+	news_forget_progress(n);
 	p->in = get_uint(m, "in");
 	p->out = get_uint(m, "out");
 	p->active = get_uint(m, "active");
@@ -307,7 +308,7 @@ void news_note(struct news *n, int64_t time, const char *text)
 void news_release(struct news *n)
 {
 	status_release(&n->status);
-	progress_release(&n->progress);
+	news_forget_progress(n);
 	for (size_t i = 0; i < n->n_events; i++)
 		event_release(&n->events[(n->first_event + i) % EVENTS_MAX]);
 	free(n->events);

@@ -88,6 +88,7 @@ void news_release(struct news *n);
 void news_status(struct news *n, const msgpack_object *status, int64_t now);
 void news_peers(struct news *n, const msgpack_object *peers);
 void news_progress(struct news *n, const msgpack_object *progress);
+void news_forget_progress(struct news *n); /* nothing runs, as far as we know */
 /* Returns false for an event that was known already. */
 bool news_event(struct news *n, const msgpack_object *event);
 /* The answer to `events`: adds what it lists and returns how many; *gap: some are lost. */
