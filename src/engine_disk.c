@@ -506,6 +506,7 @@ const char *error_text(int error)
 	case EINVAL: return "name not possible on this file system";
 	case ENOTEMPTY: return "folder holds files that are not synced";
 	case EFBIG: return "file too large for this file system";
+	case ETXTBSY: return "being written";
 	case EMFILE:
 	case ENFILE: return "too many open files";
 	default: return strerrordesc_np(-error);
