@@ -1,0 +1,153 @@
+# Owns what the end-to-end tests share: real servers on loopback in a scratch folder of their own,
+# awaiting conditions with a deadline, and comparing directories. Sourced by tests/e2e_*.sh.
+set -euo pipefail
+export LC_ALL=C.UTF-8
+unset TUTTI_SERVER NOTIFY_SOCKET JOURNAL_STREAM || :
+
+: "${TUTTI_BUILD:=.}"
+tuttid=$TUTTI_BUILD/tuttid
+tutti=$TUTTI_BUILD/tutti
+DEADLINE=${E2E_DEADLINE:-30} # seconds that anything may take
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/tutti-e2e.XXXXXX")
+export XDG_RUNTIME_DIR=$work/run XDG_STATE_HOME=$work/home
+mkdir "$XDG_RUNTIME_DIR" "$XDG_STATE_HOME"
+declare -A pid=() port=() peers=() extra=()
+checks=0
+
+clean_up() {
+	local result=$? name
+	trap - EXIT
+	for name in "${!pid[@]}"; do
+		kill -KILL "${pid[$name]}" 2>/dev/null || :
+		wait "${pid[$name]}" 2>/dev/null || :
+	done
+	if [ "$result" -ne 0 ]; then
+		for name in "$work"/*.err; do
+			[ -s "$name" ] || continue
+			echo "--- the end of $(basename "$name")"
+			tail -n 40 "$name"
+		done
+	fi
+	chmod -R u+rwx "$work" 2>/dev/null || :
+	rm -rf "$work"
+	exit "$result"
+}
+trap clean_up EXIT
+trap 'exit 1' HUP INT TERM
+
+fail() {
+	echo "FAILED: $*" >&2
+	exit 1
+}
+
+passed() { # WHAT
+	checks=$((checks + 1))
+	echo "ok: $*"
+}
+
+# Until COMMAND succeeds; fails after the deadline.
+await() { # WHAT COMMAND...
+	local what=$1 end=$((SECONDS + DEADLINE))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ "$SECONDS" -lt "$end" ] || fail "waited $DEADLINE s in vain for: $what"
+		read -rt 0.03 <> <(:) || :
+	done
+}
+
+# Starts server NAME on the directory $work/NAME, with what stands in peers[NAME] and extra[NAME].
+# A server that is started again has the port that it had.
+start() { # NAME
+	local name=$1 peer arguments=()
+	mkdir -p "$work/$name"
+	for peer in ${peers[$name]-}; do
+		arguments+=(-p "127.0.0.1:${port[$peer]-$peer}")
+	done
+	# shellcheck disable=SC2206 # words
+	arguments+=(${extra[$name]-})
+	: >"$work/$name.out"
+	"$tuttid" -n "$name" -l "127.0.0.1:${port[$name]-0}" -s "$work/state-$name" \
+		--socket "$work/$name.sock" "${arguments[@]}" "$work/$name" \
+		>"$work/$name.out" 2>>"$work/$name.err" &
+	pid[$name]=$!
+	await "$name to be ready" is_ready "$name"
+	port[$name]=$(sed -n 's/^ready .*:\([0-9]*\)$/\1/p' "$work/$name.out")
+}
+
+is_ready() { # NAME
+	kill -0 "${pid[$1]}" || fail "$1 did not start"
+	grep -q '^ready ' "$work/$1.out"
+}
+
+# Ends a server; its exit status is in $status.
+stop() { # NAME [SIGNAL]
+	kill "-${2-TERM}" "${pid[$1]}"
+	status=0
+	wait "${pid[$1]}" 2>/dev/null || status=$?
+	unset "pid[$1]"
+}
+
+stop_cleanly() { # NAME...
+	local name
+	for name in "$@"; do
+		stop "$name"
+		[ "$status" -eq 0 ] || fail "$name ended with $status"
+	done
+}
+
+ask() { # NAME COMMAND...
+	local name=$1
+	shift
+	"$tutti" -s "$work/$name.sock" "$@"
+}
+
+# All that NAME knows is everywhere that is connected.
+settle() { # NAME...
+	local name
+	for name in "$@"; do
+		ask "$name" wait --timeout "$DEADLINE" || fail "$name does not come in sync: $(ask "$name" status)"
+	done
+}
+
+connected() { # NAME OTHER
+	ask "$1" peers --json | grep -q "\"name\":\"$2\".*\"state\":\"connected\""
+}
+
+# Everything in a directory but times: kinds, permissions, sizes, links, contents.
+picture() { # FOLDER
+	(
+		cd "$1"
+		find . -path ./.tutti -prune -o -type d -printf 'd %m %P\n' -o -type l -printf 'l %l %P\n' \
+			-o -printf '%y %m %s %P\n'
+		find . -path ./.tutti -prune -o -type f -print0 | xargs -0r sha256sum
+	) | sort
+}
+
+# The times of files and links, to the nanosecond.
+times() { # FOLDER
+	(cd "$1" && find . -path ./.tutti -prune -o ! -type d -printf '%T@ %P\n') | sort
+}
+
+same() { # NAME NAME...
+	local first=$1 name
+	picture "$work/$first" >"$work/picture-$first"
+	for name in "${@:2}"; do
+		picture "$work/$name" >"$work/picture-$name"
+		diff -u "$work/picture-$first" "$work/picture-$name" ||
+			fail "$first and $name are not the same"
+	done
+}
+
+is_same() { # NAME NAME
+	cmp -s <(picture "$work/$1") <(picture "$work/$2")
+}
+
+# Bytes that NAME has received from OTHER, over the connection that is up.
+bytes_in() { # NAME OTHER
+	ask "$1" peers --json | grep "\"name\":\"$2\"" | sed 's/.*"in":\([0-9]*\).*/\1/' | head -1
+}
+
+random_file() { # SIZE FILE
+	head -c "$1" /dev/urandom >"$2"
+}
