@@ -197,7 +197,6 @@ struct job_op {
 	struct state target;        /* what the disk shows when the op has been done */
 	enum op_type type;
 	enum op_source source;
-	bool used_tmp;
 };
 
 enum job_type { JOB_LIST, JOB_LOOK, JOB_FETCH, JOB_APPLY, JOB_STORE };

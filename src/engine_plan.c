@@ -570,7 +570,7 @@ static void plan_file(struct engine *e, node_t n, const struct head *w)
 			op->data = (struct bytes){want->data, want->data_len};
 	} else if (tmp) {
 		write_op(e, n, SOURCE_TMP)->tmp = want->tmp;
-		e->batch->jobs[e->batch->n - 1].used_tmp = true;
+		want->tmp = 0; /* the op's now */
 	} else {
 		write_op(e, n, SOURCE_COPY);
 		batch_from(e, source);
@@ -808,8 +808,6 @@ static void op_done(struct engine *e, struct job_op *jo, const struct op *op)
 		u.what |= UPDATE_HAVE;
 		u.have = state_copy(&jo->target);
 	}
-	if (s->want && jo->used_tmp)
-		s->want->tmp = 0;
 	if (jo->from != NODE_NONE && s->want)
 		s->want->source = NODE_NONE; /* done, not given back */
 	if (s->want && state_eq(&s->want->target, &jo->target))
@@ -855,11 +853,8 @@ static void op_failed(struct engine *e, struct job_op *jo, const struct op *op)
 		slot_of(e, jo->from)->flags |= F_LOOK_AGAIN;
 		job_over(e, jo->from);
 	}
-	if (jo->used_tmp) {
-		if (w)
-			w->tmp = 0;
+	if (jo->source == SOURCE_TMP)
 		plan_all(e, &e->same_content);
-	}
 	if (!w)
 		return;
 	if (error == -ENOTEMPTY && jo->type == OP_RMDIR) {

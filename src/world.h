@@ -53,7 +53,7 @@ enum op_type {
 enum op_source {
 	SOURCE_NONE,
 	SOURCE_DATA,  /* the bytes in `data` */
-	SOURCE_TMP,   /* the finished temporary file number `tmp`, already verified */
+	SOURCE_TMP,   /* the finished temporary file number `tmp`, already verified; used up in any case */
 	SOURCE_COPY,  /* the content of the file at `from`, which must still have `from_stamp` */
 	SOURCE_MOVE,  /* the file at `from` itself: it goes away there */
 };

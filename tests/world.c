@@ -486,7 +486,20 @@ static bool empty_dir(struct replica_w *r, const char *path)
 	return true;
 }
 
-static int run_op(struct world *w, struct replica_w *r, struct op *op, const char *path)
+static char *take_tmp(struct replica_w *r, uint64_t id)
+{
+	for (size_t i = 0; i < r->n_tmps; i++) {
+		if (r->tmps[i].id != id)
+			continue;
+		char *content = r->tmps[i].content;
+		r->tmps[i] = r->tmps[--r->n_tmps];
+		return content;
+	}
+	ck_abort_msg("temporary file %llu is not there", (unsigned long long)id);
+	return NULL;
+}
+
+static int run_op(struct world *w, struct replica_w *r, struct op *op, const char *path, char *tmp)
 {
 	struct object *o = find(r, path), *new = NULL;
 	if (!has_parent(r, path))
@@ -527,10 +540,7 @@ static int run_op(struct world *w, struct replica_w *r, struct op *op, const cha
 		if (op->source == SOURCE_DATA) {
 			content = text_of(op->data);
 		} else if (op->source == SOURCE_TMP) {
-			for (size_t i = 0; i < r->n_tmps; i++)
-				if (r->tmps[i].id == op->tmp)
-					content = xstrdup(r->tmps[i].content);
-			ck_assert_ptr_nonnull(content);
+			content = xstrdup(tmp);
 		} else if (src && src->kind == KIND_FILE && f.stamp == op->from_stamp) {
 			content = xstrdup(src->content);
 		}
@@ -625,7 +635,9 @@ static void carry_out(struct world *w, unsigned at, struct pending *p)
 	case ACT_APPLY:
 		for (size_t i = 0; i < p->a.n; i++) {
 			char *path = text_of(p->ops[i].path);
-			p->ops[i].error = run_op(w, r, &p->ops[i], path);
+			char *tmp = p->ops[i].source == SOURCE_TMP ? take_tmp(r, p->ops[i].tmp) : NULL;
+			p->ops[i].error = run_op(w, r, &p->ops[i], path, tmp);
+			free(tmp);
 			free(path);
 		}
 		break;
@@ -985,13 +997,7 @@ static void pull_actions(struct world *w, unsigned at)
 			ck_abort_msg("connection dropped: %s", a.text);
 			break;
 		case ACT_DROP_TMP:
-			for (size_t i = 0; i < r->n_tmps; i++) {
-				if (r->tmps[i].id != a.tmp)
-					continue;
-				free(r->tmps[i].content);
-				r->tmps[i] = r->tmps[--r->n_tmps];
-				break;
-			}
+			free(take_tmp(r, a.tmp));
 			break;
 		case ACT_CANCEL:
 		case ACT_EVENT:
