@@ -8,10 +8,12 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -45,6 +47,31 @@ static void teardown(void)
 		ck_assert_uint_eq(count_in(dir, ".tutti/tmp"), 0);
 	root_close(root);
 	scratch_remove(dir);
+}
+
+/* --- syncs that fail: these stand in for those of the C library --- */
+
+static atomic_bool sync_fails;
+static atomic_uint syncs;
+
+int fsync(int fd)
+{
+	atomic_fetch_add(&syncs, 1);
+	if (atomic_load(&sync_fails)) {
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_fsync, fd);
+}
+
+int syncfs(int fd)
+{
+	atomic_fetch_add(&syncs, 1);
+	if (atomic_load(&sync_fails)) {
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_syncfs, fd);
 }
 
 /* --- making operations --- */
@@ -689,6 +716,128 @@ START_TEST(odd_names_and_long_ones)
 }
 END_TEST
 
+START_TEST(failed_sync_fails_the_operation)
+{
+	enum { MANY = 20 };
+	struct op ops[MANY];
+	char names[MANY][16];
+	put(dir, "f", "old");
+	struct op one[2] = {op_data("f", "new"), op_of("d", OP_MKDIR)};
+	atomic_store(&sync_fails, true);
+	apply(one, 2);
+	atomic_store(&sync_fails, false);
+	ck_assert_int_eq(one[0].error, -EIO);
+	ck_assert_int_eq(one[1].error, -EIO);
+	holds("f", "old"); /* a content that is not durable never gets the name */
+	ck_assert_uint_eq(trash_count(), 0);
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(names[i], sizeof(names[i]), "n%u", i);
+		ops[i] = op_data(names[i], "x");
+	}
+	atomic_store(&sync_fails, true);
+	apply(ops, MANY);
+	atomic_store(&sync_fails, false);
+	for (unsigned i = 0; i < MANY; i++) {
+		ck_assert_int_eq(ops[i].error, -EIO);
+		ck_assert(!there(dir, names[i]));
+	}
+	apply(ops, MANY);
+	for (unsigned i = 0; i < MANY; i++)
+		ck_assert_int_eq(ops[i].error, 0);
+}
+END_TEST
+
+START_TEST(many_files_cost_few_syncs)
+{
+	enum { MANY = 200 };
+	struct op ops[MANY];
+	char names[MANY][16];
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(names[i], sizeof(names[i]), "n%u", i);
+		ops[i] = op_data(names[i], "x");
+	}
+	atomic_store(&syncs, 0);
+	apply(ops, MANY);
+	ck_assert_uint_le(atomic_load(&syncs), 2);
+	ck_assert_uint_ge(atomic_load(&syncs), 2); /* the contents, then the names */
+	struct op one = op_data("one", "x");
+	atomic_store(&syncs, 0);
+	ck_assert_int_eq(apply_one(&one), 0);
+	ck_assert_uint_eq(atomic_load(&syncs), 2);
+}
+END_TEST
+
+/* --- killed at any moment --- */
+
+enum { KILL_FILES = 20, KILL_SIZE = 20000 };
+
+static void fill_text(char *text, unsigned file, unsigned version)
+{
+	int n = snprintf(text, KILL_SIZE, "%u %u ", file, version);
+	memset(text + n, (int)('a' + (file + version) % 26), (size_t)(KILL_SIZE - n));
+	text[KILL_SIZE - 1] = '\0';
+}
+
+/* Replaces, deletes and makes anew without end. */
+static void apply_for_ever(unsigned version)
+{
+	struct op ops[KILL_FILES];
+	char names[KILL_FILES][16];
+	char *text = xmalloc((size_t)KILL_FILES * KILL_SIZE);
+	for (;; version++) {
+		for (unsigned i = 0; i < KILL_FILES; i++) {
+			snprintf(names[i], sizeof(names[i]), "f%u", i);
+			char *t = text + (size_t)i * KILL_SIZE;
+			fill_text(t, i, version);
+			if (version % 4 == 3 && i % 2 && there(dir, names[i]))
+				ops[i] = op_of(names[i], OP_DELETE);
+			else
+				ops[i] = op_data(names[i], t);
+		}
+		struct apply_env env = {.without_sync = version % 2 == 0};
+		apply_ops(root, ops, KILL_FILES, &env);
+	}
+}
+
+START_TEST(killed_at_any_moment_leaves_whole_files)
+{
+	char *text = xmalloc(KILL_SIZE);
+	for (unsigned round = 0; round < 20; round++) {
+		fflush(NULL);
+		pid_t pid = fork();
+		ck_assert_int_ge(pid, 0);
+		if (pid == 0)
+			apply_for_ever(round * 1000 + 1);
+		/* some way into the work, each time another */
+		struct timespec some = {.tv_nsec = (long)(1 + round * 7 % 23) * 1000000};
+		while (count_in(dir, ".") < 3)
+			sched_yield();
+		nanosleep(&some, NULL);
+		ck_assert_int_eq(kill(pid, SIGKILL), 0);
+		int status;
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		ck_assert(WIFSIGNALED(status));
+		for (unsigned i = 0; i < KILL_FILES; i++) {
+			char name[16];
+			unsigned file, version;
+			snprintf(name, sizeof(name), "f%u", i);
+			char *now = get(dir, name);
+			if (!now)
+				continue;
+			ck_assert_int_eq(sscanf(now, "%u %u ", &file, &version), 2);
+			fill_text(text, file, version);
+			ck_assert_uint_eq(file, i);
+			ck_assert_str_eq(now, text);
+			free(now);
+		}
+		root_close(root);
+		root = marked_root(dir);
+		ck_assert_uint_eq(count_in(dir, ".tutti/tmp"), 0);
+	}
+	free(text);
+}
+END_TEST
+
 /* --- permissions --- */
 
 static bool applies(struct root *r, struct op op, int error)
@@ -1242,6 +1391,8 @@ int main(void)
 	tcase_add_test(t, errors_stay_with_their_operation);
 	tcase_add_test(t, hostile_paths_touch_nothing);
 	tcase_add_test(t, cancel_stops_between_operations);
+	tcase_add_test(t, failed_sync_fails_the_operation);
+	tcase_add_test(t, many_files_cost_few_syncs);
 	tcase_add_test(t, closed_folders_are_opened_for_the_moment);
 	tcase_add_test(t, root_that_may_not_be_written_reports_it);
 	tcase_add_test(t, full_disk_changes_nothing);
@@ -1263,6 +1414,7 @@ int main(void)
 	tcase_add_test(t, editor_that_replaces_loses_nothing);
 	tcase_add_test(t, editor_that_writes_in_place_loses_nothing);
 	tcase_add_test(t, swapped_folder_leads_nowhere_outside);
+	tcase_add_test(t, killed_at_any_moment_leaves_whole_files);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
