@@ -406,7 +406,8 @@ static void on_link_close(struct conn *c, const char *reason, void *ctx)
 	if (!l->why[0])
 		link_why(l, "%s", reason);
 	if (l->state == LINK_STRANGER && !l->dial)
-		log_limited(&net->limit_stranger, LEVEL_WARNING, "%s: %s", l->address, l->why);
+		log_limited(&net->limit_stranger, l->local ? LEVEL_DEBUG : LEVEL_WARNING, "%s: %s",
+			    l->address, l->why); /* on the local socket it was a look who is there */
 	link_leave(l);
 	if (l->prev)
 		l->prev->next = l->next;

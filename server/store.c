@@ -434,7 +434,8 @@ static int take_dir(struct store *s, char **error)
 	if (!err && flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0) {
 		err = -errno;
 		*error = errno == EWOULDBLOCK ?
-			xasprintf("the state directory %s is in use by another tuttid", s->dir) :
+			xasprintf("the state directory %s is in use by another tuttid: stop that "
+				  "one, or choose another with --state", s->dir) :
 			xasprintf("%s cannot be locked: %s", lock, strerror(errno));
 	}
 	free(lock);
