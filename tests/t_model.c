@@ -305,6 +305,13 @@ START_TEST(keys_wait_for_the_row_they_mean)
 	ck_assert(pathset_has(&rig.m.marks, bytes_of("d0002/f0002999.dat")));
 	ck_assert_int_eq(rig.m.view, VIEW_DETAILS);
 	rig_type(&rig, "i");
+	/* What comes after a search means what it finds. */
+	const char *keys = "g/f0001234\r j";
+	for (const char *k = keys; *k; k++)
+		model_key(&rig.m, (uint8_t)*k);
+	rig_settle(&rig);
+	ck_assert(pathset_has(&rig.m.marks, bytes_of("d0001/f0001234.dat")));
+	ck_assert_str_eq(rig_selected(&rig), "d0001/f0001236.dat");
 	/* Leaving waits for nothing. */
 	model_key(&rig.m, 'g');
 	model_key(&rig.m, ' ');

@@ -462,7 +462,11 @@ START_TEST(keys_work_while_the_server_is_silent)
 {
 	start(80, 24);
 	link_.silent = true;
-	pty_send(&pty, "/zzz\rjj");
+	pty_send(&pty, "/zzz\r");
+	pty_wait_for(&pty, "Searching ...");
+	pty_send(&pty, "\003");
+	pty_wait_for(&pty, "The search was cancelled");
+	pty_send(&pty, "jj");
 	pty_wait_for(&pty, "-- 3 of 12");
 	pty_send(&pty, "q");
 	ends_with_status(0);

@@ -77,7 +77,8 @@ static void find(struct model *m, bool back)
 	wire_put_str(&p, "text", (struct bytes){m->found.data, m->found.len});
 	wire_put_bin(&p, "from", listing_path(l));
 	wire_put_bool(&p, "back", back);
-	model_ask(m, ASK_FIND, "table.find", &p);
+	m->finds++;
+	m->finding = model_ask(m, ASK_FIND, "table.find", &p);
 }
 
 static void set_sort(struct model *m, enum table_sort sort)
@@ -769,12 +770,15 @@ void model_act(struct model *m, enum action a)
 
 /* ---- keys -------------------------------------------------------------------------------- */
 
-/* Must this key wait until it is known which row is selected? */
+/* Must this key wait until it is known which row is selected? After a search that is every key:
+ * the next ones mean what will have been found. */
 static bool must_wait(struct model *m, uint32_t key)
 {
 	if (m->asking != ASKING_NOTHING || !m->connected || !model_shows_rows(m))
 		return false;
 	const struct listing *l = model_listing(m);
+	if (m->finding)
+		return true;
 	return !listing_settled(l) && needs_row(key_action(key, model_place(m)));
 }
 
@@ -815,9 +819,17 @@ void model_key(struct model *m, uint32_t key)
 {
 	enum action a = key_action(key, model_place(m));
 	buf_clear(&m->message);
-	/* Leaving works always, and forgets what was typed ahead. */
-	if (m->asking == ASKING_NOTHING && (a == DO_QUIT_AT_ONCE || a == DO_QUIT || a == DO_BACK))
+	/* Leaving works always, and forgets what was typed ahead; first a search is left. */
+	if (m->asking == ASKING_NOTHING && (a == DO_QUIT_AT_ONCE || a == DO_QUIT || a == DO_BACK)) {
 		m->n_waiting = 0;
+		if (m->finding) {
+			m->finding = false;
+			if (a == DO_BACK || key == K_CTRL('C')) {
+				model_say(m, LOOK_PLAIN, "The search was cancelled");
+				return;
+			}
+		}
+	}
 	if (m->n_waiting > 0 || must_wait(m, key)) {
 		if (m->n_waiting < WAITING_MAX) {
 			GROW(m->waiting, m->cap_waiting, m->n_waiting + 1);

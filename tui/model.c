@@ -97,7 +97,8 @@ bool model_offers(const struct model *m, enum action a)
 bool model_ask(struct model *m, enum model_request what, const char *method, struct buf *params)
 {
 	bool sent = m->ask(m->ctx, method, params,
-			   (uint32_t)TAG_MODEL << 24 | (uint32_t)what << 16 | (uint32_t)m->view);
+			   (uint32_t)TAG_MODEL << 24 | (uint32_t)what << 16 |
+				   (m->finds & 0xfff) << 4 | (uint32_t)m->view);
 	buf_release(params);
 	return sent;
 }
@@ -154,6 +155,7 @@ void model_down(struct model *m, const char *reason, int64_t retry_ms)
 	}
 	m->connected = false;
 	m->n_waiting = 0;
+	m->finding = false;
 	m->resyncs = 0;
 	m->details_asked = false;
 	m->retry_at = retry_ms < 0 ? 0 : m->now + retry_ms * 1000000;
@@ -175,8 +177,14 @@ static void on_events(struct model *m, const msgpack_object *result)
 		m->new_events += added;
 }
 
-static void on_find(struct model *m, enum view view, const msgpack_object *result)
+static void on_find(struct model *m, uint32_t tag, const msgpack_object *result)
 {
+	enum view view = (enum view)(tag & 15);
+	if (!m->finding || (tag >> 4 & 0xfff) != (m->finds & 0xfff))
+		return;
+	m->finding = false;
+	if (!result)
+		return;
 	bool found;
 	struct bytes path;
 	struct listing *l = view == VIEW_CONFLICTS ? &m->conflicts : &m->files;
@@ -273,6 +281,8 @@ void model_answer(struct model *m, uint32_t tag, const msgpack_object *result, c
 		on_row(m, result, error);
 	} else if (what == ASK_RESYNC) {
 		on_resync(m, result, error);
+	} else if (what == ASK_FIND) {
+		on_find(m, tag, result);
 	} else if (result) {
 		switch ((enum model_request)what) {
 		case ASK_STATUS:
@@ -285,8 +295,6 @@ void model_answer(struct model *m, uint32_t tag, const msgpack_object *result, c
 			news_peers(&m->news, result);
 			break;
 		case ASK_FIND:
-			on_find(m, (enum view)(tag & 0xffff), result);
-			break;
 		case ASK_ROW:
 		case ASK_RESYNC:
 			break;

@@ -81,6 +81,8 @@ struct model {
 	bool ranging;
 	struct buf range_from;
 	struct buf found;     /* text of the last search */
+	bool finding;         /* its answer is awaited; keys wait for it */
+	unsigned finds;       /* so far; answers of others than the last are not wanted */
 
 	enum prompt_kind asking;
 	struct prompt prompt;

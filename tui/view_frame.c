@@ -413,6 +413,8 @@ void view_event(const struct model *m, struct grid *s)
 	if (m->message.len > 0) {
 		buf_add(&left, m->message.data, m->message.len);
 		look = m->message_look;
+	} else if (m->finding) {
+		buf_addf(&left, "Searching ... (Esc: no more)");
 	} else if (p->resyncing || m->resyncs > 0) {
 		format_count(n, p->looked);
 		format_count(k, p->changed);
