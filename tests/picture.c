@@ -1,0 +1,190 @@
+/* Makes the picture of the README: the real program at a fake server, its screen as an SVG whose
+ * text is text. `make pictures` runs it; the file it writes is its argument. */
+#include "config.h"
+#include "fake_link.h"
+#include "pty.h"
+#include "text.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { WIDTH = 100, HEIGHT = 30, MARGIN = 12 };
+static const double cell_width = 8.4, cell_height = 18.0;
+static const char *out_name;
+
+struct style {
+	uint32_t fg, bg; /* RGB */
+	bool bold;
+};
+
+static uint32_t rgb(struct pty *p, VTermColor c)
+{
+	vterm_screen_convert_color_to_rgb(p->screen, &c);
+	return (uint32_t)c.rgb.red << 16 | (uint32_t)c.rgb.green << 8 | c.rgb.blue;
+}
+
+static struct style style_of(struct pty *p, const VTermScreenCell *c)
+{
+	struct style s = {rgb(p, c->fg), rgb(p, c->bg), c->attrs.bold};
+	if (c->attrs.reverse) {
+		uint32_t fg = s.fg;
+		s.fg = s.bg;
+		s.bg = fg;
+	}
+	return s;
+}
+
+static VTermScreenCell cell_at(struct pty *p, int y, int x)
+{
+	VTermScreenCell c;
+	vterm_screen_get_cell(p->screen, (VTermPos){.row = y, .col = x}, &c);
+	return c;
+}
+
+static bool same(struct style a, struct style b)
+{
+	return a.fg == b.fg && a.bg == b.bg && a.bold == b.bold;
+}
+
+static void put_utf8(FILE *f, uint32_t cp)
+{
+	uint8_t utf8[4];
+	if (cp == '<' || cp == '>' || cp == '&')
+		fprintf(f, "&#%u;", (unsigned)cp);
+	else
+		fwrite(utf8, 1, text_encode(utf8, cp), f);
+}
+
+/* A run of cells of one style: its ground if it is not the usual, and its text. */
+static void put_run(FILE *f, struct pty *p, int y, int from, int to, struct style s, struct style usual)
+{
+	double top = MARGIN + y * cell_height;
+	int last = from - 1;
+	if (s.bg != usual.bg)
+		fprintf(f, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"#%06x\"/>\n",
+			MARGIN + from * cell_width, top, (to - from) * cell_width, cell_height, s.bg);
+	for (int x = from; x < to; x++) {
+		VTermScreenCell c = cell_at(p, y, x);
+		if (c.chars[0] > ' ' && c.chars[0] != (uint32_t)-1)
+			last = x + c.width - 1;
+	}
+	while (from <= last && cell_at(p, y, from).chars[0] <= ' ')
+		from++;
+	if (from > last)
+		return;
+	fprintf(f, "<text x=\"%.1f\" y=\"%.1f\" textLength=\"%.1f\"", MARGIN + from * cell_width,
+		top + cell_height * 0.75, (last + 1 - from) * cell_width);
+	if (s.fg != usual.fg)
+		fprintf(f, " fill=\"#%06x\"", s.fg);
+	if (s.bold)
+		fprintf(f, " font-weight=\"bold\"");
+	fputc('>', f);
+	for (int x = from; x <= last; x++) {
+		VTermScreenCell c = cell_at(p, y, x);
+		if (c.chars[0] == (uint32_t)-1)
+			continue;
+		for (size_t i = 0; i < VTERM_MAX_CHARS_PER_CELL && c.chars[i]; i++)
+			put_utf8(f, c.chars[i]);
+		if (!c.chars[0])
+			fputc(' ', f);
+	}
+	fputs("</text>\n", f);
+}
+
+static void write_svg(struct pty *p)
+{
+	VTermScreenCell empty = {0};
+	FILE *f = fopen(out_name, "w");
+	ck_assert_ptr_nonnull(f);
+	vterm_state_get_default_colors(vterm_obtain_state(p->vterm), &empty.fg, &empty.bg);
+	struct style usual = {rgb(p, empty.fg), rgb(p, empty.bg), false};
+	double width = 2 * MARGIN + WIDTH * cell_width, height = 2 * MARGIN + HEIGHT * cell_height;
+	fprintf(f,
+		"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f %.0f\" xml:space=\"preserve\" "
+		"font-family=\"DejaVu Sans Mono, Menlo, Consolas, monospace\" font-size=\"14\" "
+		"fill=\"#%06x\">\n<rect width=\"%.0f\" height=\"%.0f\" rx=\"6\" fill=\"#%06x\"/>\n",
+		width, height, usual.fg, width, height, usual.bg);
+	for (int y = 0; y < HEIGHT; y++)
+		for (int x = 0; x < WIDTH;) {
+			VTermScreenCell first = cell_at(p, y, x);
+			struct style s = style_of(p, &first);
+			int from = x;
+			/* A new run after two blanks, so that columns stay in their place. */
+			for (bool blank = false; x < WIDTH; x++) {
+				VTermScreenCell c = cell_at(p, y, x);
+				bool is_blank = c.chars[0] <= ' ';
+				if (!same(s, style_of(p, &c)) ||
+				    (s.bg == usual.bg && blank && is_blank && x > from + 1))
+					break;
+				blank = is_blank;
+			}
+			put_run(f, p, y, from, x, s, usual);
+		}
+	fputs("</svg>\n", f);
+	ck_assert_int_eq(fclose(f), 0);
+}
+
+START_TEST(picture)
+{
+	const char *build = getenv("TUTTI_BUILD");
+	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+	struct fake *fake = fake_new(3);
+	struct fake_link link;
+	struct pty pty;
+	VTermColor fg, bg;
+	char *folder = tiny_folder(), *home = xasprintf("HOME=%s", folder);
+	char *program = xasprintf("%s/tutti", build ? build : ".");
+	char *address = xasprintf("%s/alpha.sock", folder);
+	const char *argv[] = {program, "-s", address, NULL};
+	const char *env[] = {home, "TUTTI_NOW=1795356202", NULL};
+	struct pty_options o = {.argv = argv, .env = env, .term = "xterm-256color", .width = WIDTH,
+				.height = HEIGHT};
+
+	fake_sample(fake);
+	fake_link_start(&link, loop, fake, folder, "alpha");
+	pty_start(&pty, loop, &o);
+	vterm_color_rgb(&fg, 0xd8, 0xd8, 0xd8);
+	vterm_color_rgb(&bg, 0x18, 0x1a, 0x1f);
+	vterm_state_set_default_colors(vterm_obtain_state(pty.vterm), &fg, &bg);
+	pty_settle(&pty, 0);
+	fake_link_progress(&link, true);
+	fake_link_event(&link, 1795356202, "changed", "build.log", "beta", "copied to alpha");
+	pty_wait_for(&pty, "copied to alpha");
+	pty_type(&pty, "l/video\rl");
+	pty_wait_for(&pty, "intro-4k.srt");
+	pty_type(&pty, "/old-plan\r");
+	pty_wait_for(&pty, ">   old-plan");
+	pty_type(&pty, " ");
+	pty_type(&pty, "/intro-4k.mov\r");
+	pty_wait_for(&pty, ">     intro-4k.mov");
+	write_svg(&pty);
+	pty_release(&pty);
+	fake_link_stop(&link);
+	fake_free(fake);
+	ev_loop_destroy(loop);
+	tiny_folder_remove(folder);
+	free(home);
+	free(program);
+	free(address);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	if (argc != 2) {
+		fprintf(stderr, "usage: picture FILE.svg\n");
+		return 2;
+	}
+	out_name = argv[1];
+	Suite *s = suite_create("picture");
+	TCase *t = tcase_create("picture");
+	tcase_add_test(t, picture);
+	suite_add_tcase(s, t);
+	SRunner *r = srunner_create(s);
+	srunner_set_fork_status(r, CK_NOFORK);
+	srunner_run_all(r, CK_MINIMAL);
+	int failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}
