@@ -255,6 +255,12 @@ static void live_add(struct engine *e, node_t dir)
 	begin(e, dir);
 	slot_of(e, dir)->live++;
 	end(e, dir);
+	if (slot_of(e, dir)->leftover) {
+		/* It stayed with the permissions that it had, and is one of ours again. */
+		slot_of(e, dir)->leftover = false;
+		if (!slot_of(e, dir)->want)
+			want_force(e, dir);
+	}
 	plan(e, dir);
 }
 

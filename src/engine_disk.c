@@ -399,6 +399,14 @@ static bool local_found(struct engine *e, node_t n, const struct found *f)
 		u.what |= UPDATE_HAVE | UPDATE_NO_WANT;
 		u.have = state_copy(&s->want->target);
 		slot_update(e, n, &u);
+		const struct head *w = state_winner(have_of(e, n), e->ids);
+		const struct mode_reg *mode = &have_of(e, n)->mode;
+		if ((f->kind == KIND_FILE && w->mtime != f->mtime_ns) ||
+		    (f->kind != KIND_SYMLINK && mode->dot.counter && mode->bits != f->mode)) {
+			want_force(e, n);
+			slot_of(e, n)->want->meta = true;
+			plan(e, n);
+		}
 		plan_children(e, n);
 		return true;
 	}

@@ -76,6 +76,7 @@ struct want {
 	uint16_t tries;
 	uint8_t phase;
 	bool no_local;          /* a local copy failed: fetch */
+	bool meta;              /* the content is there, with another date or other permissions */
 	bool has_data;
 };
 

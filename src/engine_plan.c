@@ -508,7 +508,7 @@ static void plan_file(struct engine *e, node_t n, const struct head *w)
 	const struct head *shown = shown_head(e, n);
 	if (shown && head_same_content(shown, w)) {
 		const struct mode_reg *mode = &want->target.mode;
-		if (shown->mtime == w->mtime && (!mode->dot.counter || s->mode == mode->bits)) {
+		if (!want->meta && shown->mtime == w->mtime && (!mode->dot.counter || s->mode == mode->bits)) {
 			adopt(e, n);
 			return;
 		}
