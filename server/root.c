@@ -290,7 +290,9 @@ static int check_ancestors(const struct root *root, char **error)
 		if (fstat(fd, &up) < 0 || (up.st_dev == st.st_dev && up.st_ino == st.st_ino))
 			break;
 		st = up;
-		if (faccessat(fd, PATH_RESERVED_NAME "/" MARK_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		/* a mark that may not be looked at is the mark of somebody else */
+		if (faccessat(fd, PATH_RESERVED_NAME "/" MARK_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
+		    errno == EACCES)
 			err = fail(error, EINVAL, xasprintf("%s is inside a directory that is served "
 				"as a whole (%u up, it has a " PATH_RESERVED_NAME
 				" folder): serve only one of the two", root->path, i + 1));

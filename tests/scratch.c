@@ -153,22 +153,23 @@ struct root *marked_root(const char *dir)
 	return root;
 }
 
-int as_nobody(int (*fn)(const char *dir), const char *dir)
+int as_nobody(int (*fn)(const char *dir))
 {
 	enum { NOBODY = 65534 };
-	if (geteuid() == 0 && chown(dir, NOBODY, NOBODY) < 0)
-		return 77;
+	char *dir = scratch_new();
+	if (geteuid() == 0)
+		ck_assert_int_eq(chown(dir, NOBODY, NOBODY), 0);
 	fflush(NULL);
 	pid_t pid = fork();
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
 		if (geteuid() == 0 && (setgid(NOBODY) < 0 || setuid(NOBODY) < 0))
-			_exit(77);
-		/* a failed assertion must end this process, not be thought to be that of the parent */
+			_exit(99);
 		_exit(fn(dir));
 	}
 	int status = 0;
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_msg(WIFEXITED(status), "the child ended by signal %d", WTERMSIG(status));
+	scratch_remove(dir);
 	return WEXITSTATUS(status);
 }

@@ -25,8 +25,8 @@ bool content_in(const char *dir, const char *name, const char *content);
 /* A root that is open and marked. */
 struct root *marked_root(const char *dir);
 
-/* Runs `fn` in a child process as an unprivileged user (where we are privileged), with its status as
- * result; 77 if that is not possible here. */
-int as_nobody(int (*fn)(const char *dir), const char *dir);
+/* Runs `fn` in a child process as an unprivileged user (where we are privileged) on a scratch directory
+ * of its own, with its status as result. */
+int as_nobody(int (*fn)(const char *dir));
 
 #endif

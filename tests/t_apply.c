@@ -905,7 +905,7 @@ static int change_closed_folders(const char *at)
 
 START_TEST(closed_folders_are_opened_for_the_moment)
 {
-	ck_assert_int_eq(as_nobody(change_closed_folders, dir), 0);
+	ck_assert_int_eq(as_nobody(change_closed_folders), 0);
 }
 END_TEST
 
@@ -931,7 +931,7 @@ static int serve_read_only(const char *at)
 
 START_TEST(root_that_may_not_be_written_reports_it)
 {
-	ck_assert_int_eq(as_nobody(serve_read_only, dir), 0);
+	ck_assert_int_eq(as_nobody(serve_read_only), 0);
 }
 END_TEST
 

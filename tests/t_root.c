@@ -73,7 +73,7 @@ static int open_closed_dir(const char *path)
 
 START_TEST(unreadable_directory_is_refused)
 {
-	ck_assert_int_eq(as_nobody(open_closed_dir, dir), 0);
+	ck_assert_int_eq(as_nobody(open_closed_dir), 0);
 }
 END_TEST
 
@@ -261,7 +261,7 @@ static int serve_read_only(const char *path)
 
 START_TEST(read_only_root_is_served)
 {
-	ck_assert_int_eq(as_nobody(serve_read_only, dir), 0);
+	ck_assert_int_eq(as_nobody(serve_read_only), 0);
 }
 END_TEST
 
@@ -281,7 +281,7 @@ static int mark_read_only(const char *path)
 
 START_TEST(read_only_root_cannot_be_marked)
 {
-	ck_assert_int_eq(as_nobody(mark_read_only, dir), 0);
+	ck_assert_int_eq(as_nobody(mark_read_only), 0);
 }
 END_TEST
 

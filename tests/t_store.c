@@ -540,7 +540,7 @@ static int open_read_only(const char *at)
 
 START_TEST(closed_state_directory_is_an_error)
 {
-	ck_assert_int_eq(as_nobody(open_read_only, dir), 0);
+	ck_assert_int_eq(as_nobody(open_read_only), 0);
 }
 END_TEST
 
