@@ -18,6 +18,23 @@ struct style {
 	bool bold;
 };
 
+/* Colours that are easy on the eyes. */
+static void set_palette(struct pty *p)
+{
+	static const uint8_t colors[][4] = {{1, 0xe0, 0x5f, 0x65}, {2, 0x8c, 0xc2, 0x65},
+					    {6, 0x5f, 0xb8, 0xc9}, {9, 0xe0, 0x5f, 0x65},
+					    {10, 0x8c, 0xc2, 0x65}, {14, 0x5f, 0xb8, 0xc9}};
+	VTermState *state = vterm_obtain_state(p->vterm);
+	VTermColor fg, bg, c;
+	vterm_color_rgb(&fg, 0xd8, 0xd8, 0xd8);
+	vterm_color_rgb(&bg, 0x18, 0x1a, 0x1f);
+	vterm_state_set_default_colors(state, &fg, &bg);
+	for (size_t i = 0; i < ARRAY_LEN(colors); i++) {
+		vterm_color_rgb(&c, colors[i][1], colors[i][2], colors[i][3]);
+		vterm_state_set_palette_color(state, colors[i][0], &c);
+	}
+}
+
 static uint32_t rgb(struct pty *p, VTermColor c)
 {
 	vterm_screen_convert_color_to_rgb(p->screen, &c);
@@ -56,14 +73,11 @@ static void put_utf8(FILE *f, uint32_t cp)
 		fwrite(utf8, 1, text_encode(utf8, cp), f);
 }
 
-/* A run of cells of one style: its ground if it is not the usual, and its text. */
-static void put_run(FILE *f, struct pty *p, int y, int from, int to, struct style s, struct style usual)
+/* Text of one style in the columns from..to-1, without the blanks at its ends. */
+static void put_text(FILE *f, struct pty *p, int y, int from, int to, struct style s, struct style usual)
 {
 	double top = MARGIN + y * cell_height;
 	int last = from - 1;
-	if (s.bg != usual.bg)
-		fprintf(f, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"#%06x\"/>\n",
-			MARGIN + from * cell_width, top, (to - from) * cell_width, cell_height, s.bg);
 	for (int x = from; x < to; x++) {
 		VTermScreenCell c = cell_at(p, y, x);
 		if (c.chars[0] > ' ' && c.chars[0] != (uint32_t)-1)
@@ -92,6 +106,22 @@ static void put_run(FILE *f, struct pty *p, int y, int from, int to, struct styl
 	fputs("</text>\n", f);
 }
 
+/* Cells of one style: their ground, if it is not the usual one, and their words. What two blanks
+ * part is placed by itself, so that columns stay in their place with any font. */
+static void put_run(FILE *f, struct pty *p, int y, int from, int to, struct style s, struct style usual)
+{
+	if (s.bg != usual.bg)
+		fprintf(f, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"#%06x\"/>\n",
+			MARGIN + from * cell_width, MARGIN + y * cell_height, (to - from) * cell_width,
+			cell_height, s.bg);
+	for (int x = from; x < to; x++)
+		if (x + 1 == to || (cell_at(p, y, x).chars[0] <= ' ' &&
+				    cell_at(p, y, x + 1).chars[0] <= ' ')) {
+			put_text(f, p, y, from, x + 1, s, usual);
+			from = x + 1;
+		}
+}
+
 static void write_svg(struct pty *p)
 {
 	VTermScreenCell empty = {0};
@@ -110,14 +140,10 @@ static void write_svg(struct pty *p)
 			VTermScreenCell first = cell_at(p, y, x);
 			struct style s = style_of(p, &first);
 			int from = x;
-			/* A new run after two blanks, so that columns stay in their place. */
-			for (bool blank = false; x < WIDTH; x++) {
+			for (; x < WIDTH; x++) {
 				VTermScreenCell c = cell_at(p, y, x);
-				bool is_blank = c.chars[0] <= ' ';
-				if (!same(s, style_of(p, &c)) ||
-				    (s.bg == usual.bg && blank && is_blank && x > from + 1))
+				if (!same(s, style_of(p, &c)))
 					break;
-				blank = is_blank;
 			}
 			put_run(f, p, y, from, x, s, usual);
 		}
@@ -132,7 +158,6 @@ START_TEST(picture)
 	struct fake *fake = fake_new(3);
 	struct fake_link link;
 	struct pty pty;
-	VTermColor fg, bg;
 	char *folder = tiny_folder(), *home = xasprintf("HOME=%s", folder);
 	char *program = xasprintf("%s/tutti", build ? build : ".");
 	char *address = xasprintf("%s/alpha.sock", folder);
@@ -142,12 +167,14 @@ START_TEST(picture)
 				.height = HEIGHT};
 
 	fake_sample(fake);
+	uint64_t left = fake->servers[1].pending_bytes;
+	fake->servers[1].pending_bytes = 13200000000;
 	fake_link_start(&link, loop, fake, folder, "alpha");
 	pty_start(&pty, loop, &o);
-	vterm_color_rgb(&fg, 0xd8, 0xd8, 0xd8);
-	vterm_color_rgb(&bg, 0x18, 0x1a, 0x1f);
-	vterm_state_set_default_colors(vterm_obtain_state(pty.vterm), &fg, &bg);
+	set_palette(&pty);
 	pty_settle(&pty, 0);
+	fake->servers[1].pending_bytes = left;
+	fake_link_status(&link);
 	fake_link_progress(&link, true);
 	fake_link_event(&link, 1795356202, "changed", "build.log", "beta", "copied to alpha");
 	pty_wait_for(&pty, "copied to alpha");

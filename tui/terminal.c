@@ -376,8 +376,11 @@ static void to_cchar(const struct cell *c, cchar_t *out)
 	attr_t attr = t.attrs[(c->look & 0x7f) % LOOKS_N];
 	short pair = t.pairs[(c->look & 0x7f) % LOOKS_N];
 	size_t n = 0;
-	if (c->look & LOOK_SELECTED)
-		attr |= A_REVERSE;
+	/* One bar in one colour: reversed colours would be spots in it. */
+	if (c->look & LOOK_SELECTED) {
+		attr = A_REVERSE;
+		pair = 0;
+	}
 	for (size_t i = 0; i < ARRAY_LEN(c->cp) && c->cp[i]; i++)
 		if (c->cp[i] < 0x7f || wcwidth((wchar_t)c->cp[i]) == (i == 0 ? c->width : 0))
 			text[n++] = (wchar_t)c->cp[i];
