@@ -745,7 +745,7 @@ void engine_free(struct engine *e)
 	plan_release(e);
 	struct queue *queues[] = {&e->lists, &e->looks, &e->fresh_looks, &e->plans, &e->fetches,
 	                          &e->removals, &e->deferred, &e->dirty, &e->same_content,
-	                          &e->no_holder};
+	                          &e->no_holder, &e->recover};
 	for (size_t i = 0; i < ARRAY_LEN(queues); i++)
 		queue_release(queues[i]);
 	struct nodemap *maps[] = {&e->busy, &e->busy_due, &e->origin, &e->moved_dir};

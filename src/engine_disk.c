@@ -80,6 +80,13 @@ bool next_walked(struct engine *e)
 		struct walk w = e->walks[i];
 		if (w.outstanding)
 			continue;
+		if (w.first && e->recover.n) {
+			struct queue_item it;
+			e->walks[i].seen = true;
+			while (queue_pop(&e->recover, &it))
+				queue_look(e, it.node, w.id, false);
+			return next_look(e);
+		}
 		e->walks[i] = e->walks[--e->n_walks];
 		buf_clear(&e->text);
 		if (w.error)
@@ -267,6 +274,15 @@ static void local_delete(struct engine *e, node_t n)
 	s->flags &= (uint16_t)~F_MOVED;
 }
 
+/* The first walk since the start, while it runs. */
+static const struct walk *first_walk(const struct engine *e)
+{
+	for (size_t i = 0; i < e->n_walks; i++)
+		if (e->walks[i].first)
+			return &e->walks[i];
+	return NULL;
+}
+
 static void local_put(struct engine *e, node_t n, const struct found *f)
 {
 	struct slot *s = slot_of(e, n);
@@ -295,9 +311,7 @@ static void local_put(struct engine *e, node_t n, const struct found *f)
 	local_update(e, n, &have, d.counter, &facts);
 	s = slot_of(e, n);
 	s->flags &= (uint16_t)~F_FOUND;
-	bool first = false;
-	for (size_t i = 0; i < e->n_walks; i++)
-		first |= e->walks[i].first;
+	bool first = first_walk(e) != NULL;
 	if (first && e->index_new)
 		s->flags |= F_FOUND;
 	if (s->flags & F_MOVED) {
@@ -323,22 +337,36 @@ static void local_chmod(struct engine *e, node_t n, const struct found *f)
 	emit(e, EVENT_CHANGED, n, 0, "permissions %03o", f->mode);
 }
 
-/* Does the disk show what the target asks for, with nothing else to be kept? */
-static bool is_target(const struct engine *e, node_t n, const struct found *f)
+/* Does the disk show what gets the name in the target? */
+static bool shows_target(const struct engine *e, node_t n, const struct found *f)
 {
-	const struct slot *s = slot_of(e, n);
-	if (!s->want)
-		return false;
 	bool dir;
 	const struct head *w = target_head(e, n, &dir);
-	if (!w || w->kind != f->kind)
+	if (!slot_of(e, n)->want)
 		return false;
-	if (w->kind != KIND_DIR && memcmp(w->hash, f->hash, HASH_SIZE) != 0)
+	if (dir)
+		return f->kind == KIND_DIR;
+	return w && w->kind == f->kind && memcmp(w->hash, f->hash, HASH_SIZE) == 0;
+}
+
+/*
+ * Is the target done, though no op of ours was answered? Either somebody made the same; or an op was
+ * carried out and the program ended before it was stored: then what it replaced is in its copy, and
+ * must not be taken for something that somebody here replaced. The second is known when the first walk
+ * has seen the copies.
+ */
+static bool is_target(struct engine *e, node_t n, const struct found *f, bool *later)
+{
+	const struct walk *first = first_walk(e);
+	*later = false;
+	if (!shows_target(e, n, f))
 		return false;
-	for (uint16_t i = 0; i < s->want->target.n_heads; i++)
-		if (!head_same_content(&s->want->target.heads[i], w))
-			return false;
-	return true;
+	if (!in_conflict(e, n))
+		return true;
+	if (!first)
+		return false;
+	*later = !first->seen;
+	return first->seen && copies_ready(e, n);
 }
 
 /* Was this deleted elsewhere, before an index was lost here? Then it is an old file, not a new one. */
@@ -356,6 +384,7 @@ static bool local_found(struct engine *e, node_t n, const struct found *f)
 {
 	struct slot *s = slot_of(e, n);
 	slot_busy(e, n, false);
+	s->flags &= (uint16_t)~F_RECOVER;
 	if (!s->want)
 		problem_set(e, 0, n, NULL);
 	if (f->kind == KIND_ABSENT) {
@@ -395,19 +424,27 @@ static bool local_found(struct engine *e, node_t n, const struct found *f)
 		plan(e, n);
 		return true;
 	}
-	if (is_target(e, n, f) && s->kind != KIND_DIR) {
+	bool later = false;
+	bool target = s->kind != KIND_DIR && is_target(e, n, f, &later);
+	s = slot_of(e, n);
+	if (later) {
+		s->flags |= F_RECOVER;
+		queue_push(&e->recover, n, 0);
+		return false;
+	}
+	if (target) {
 		u.what |= UPDATE_HAVE | UPDATE_NO_WANT;
 		u.have = state_copy(&s->want->target);
 		slot_update(e, n, &u);
 		const struct head *w = state_winner(have_of(e, n), e->ids);
 		const struct mode_reg *mode = &have_of(e, n)->mode;
-		if ((f->kind == KIND_FILE && w->mtime != f->mtime_ns) ||
+		if ((f->kind == KIND_FILE && w && w->mtime != f->mtime_ns) ||
 		    (f->kind != KIND_SYMLINK && mode->dot.counter && mode->bits != f->mode)) {
 			want_force(e, n);
 			slot_of(e, n)->want->meta = true;
 			plan(e, n);
 		}
-		plan_children(e, n);
+		plan_around(e, n);
 		return true;
 	}
 	local_put(e, n, f);

@@ -95,6 +95,7 @@ enum {
 	F_CLAIMED = 1 << 11, /* its file is to move elsewhere: do not delete it yet */
 	F_UNWATCHED = 1 << 12,
 	F_IN_CONTENT = 1 << 13,
+	F_RECOVER = 1 << 15, /* shows its target after a crash: decided at the end of the first walk */
 	F_MOVED = 1 << 14,   /* here already: the move is told instead of the creation or deletion */
 };
 
@@ -220,7 +221,8 @@ struct walk {
 	node_t node;
 	uint64_t outstanding, looked, changed;
 	char *error;
-	bool first;
+	bool first;                 /* since the start of the program */
+	bool seen;                  /* all is looked at, F_RECOVER comes last */
 };
 
 struct move {
@@ -258,6 +260,7 @@ struct engine {
 	struct queue deferred;      /* plans that wait for the end of a burst */
 	struct queue fetches;       /* wait for a free fetch job */
 	struct queue same_content;  /* wait for a content that is being fetched for another path */
+	struct queue recover;       /* nodes with F_RECOVER that the first walk is to look at again */
 	struct queue no_holder;     /* nobody connected has their content */
 	uint64_t burst_until_ms;
 	struct queue dirty;
@@ -401,10 +404,12 @@ void disk_timer(struct engine *e, node_t n);
 /* ---- engine_plan.c ---- */
 
 void plan(struct engine *e, node_t n);          /* look at it soon */
-void plan_children(struct engine *e, node_t n); /* of those that want something */
+void plan_around(struct engine *e, node_t n); /* what may have waited for n: it shows something else now */
 bool next_plan(struct engine *e);               /* fills ACT_APPLY or ACT_FETCH */
 void release_deferred(struct engine *e);
 void retry_holders(struct engine *e);           /* contents without a holder may have one now */
+/* Are all heads that do not get the name on the disk elsewhere? Asks for those that are not. */
+bool copies_ready(struct engine *e, node_t n);
 void plan_release(struct engine *e);            /* memory */
 void want_discard(struct engine *e, struct want *w); /* what hangs on it: data, temporary file, claim */
 /* Where the copy of a loser is, or would be (if `add`); NODE_NONE: nowhere, or no name is possible. */

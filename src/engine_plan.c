@@ -59,12 +59,22 @@ void plan(struct engine *e, node_t n)
 	queue_push(&e->plans, n, 0);
 }
 
-void plan_children(struct engine *e, node_t n)
+/* Of those that want something. */
+static void plan_children(struct engine *e, node_t n)
 {
 	for (node_t c = tree_first_child(e->tree, n); c != NODE_NONE;
 	     c = tree_next_sibling(e->tree, c))
 		if (slot_of(e, c)->want)
 			plan(e, c);
+}
+
+void plan_around(struct engine *e, node_t n)
+{
+	const uint64_t *origin = nodemap_get(&e->origin, n);
+	if (origin)
+		plan(e, (node_t)*origin);
+	plan_children(e, n);
+	plan(e, tree_parent(e->tree, n));
 }
 
 static void plan_all(struct engine *e, struct queue *q)
@@ -215,7 +225,7 @@ static void derive_copy(struct engine *e, node_t n, node_t q, const struct head 
  * Every head that does not get the name gets a copy beside it, unless its content shows already. The
  * copy has the loser's own dot, so all replicas make the same one. True once all are on the disk.
  */
-static bool copies_ready(struct engine *e, node_t n)
+bool copies_ready(struct engine *e, node_t n)
 {
 	bool dir, ready = true;
 	const struct head *w = target_head(e, n, &dir);
@@ -296,11 +306,7 @@ static void adopt(struct engine *e, node_t n)
 	slot_update(e, n, &u);
 	if (!was_conflict && have_of(e, n)->n_heads > 1)
 		emit(e, EVENT_CONFLICT, n, 0, NULL);
-	const uint64_t *origin = nodemap_get(&e->origin, n);
-	if (origin)
-		plan(e, (node_t)*origin);
-	plan_children(e, n);
-	plan(e, tree_parent(e->tree, n));
+	plan_around(e, n);
 }
 
 static bool in_batch(const struct engine *e, node_t n)
@@ -586,7 +592,7 @@ static void plan_now(struct engine *e, node_t n, bool removals)
 	}
 	bool dir;
 	const struct head *w = target_head(e, n, &dir);
-	if (s->flags & (F_LOOKING | F_LOOK_QUEUED))
+	if (s->flags & (F_LOOKING | F_LOOK_QUEUED | F_RECOVER))
 		return; /* what comes of it plans again */
 	if (!s->want) {
 		/* Only a folder that became needed, or is needed no more, has something to do. */
@@ -830,11 +836,7 @@ static void op_done(struct engine *e, struct job_op *jo, const struct op *op)
 		emit(e, EVENT_CONFLICT, n, author, NULL);
 	if (jo->type == OP_MKDIR)
 		queue_list(e, n, 0); /* sets the watch, and sees what somebody put there meanwhile */
-	const uint64_t *origin = nodemap_get(&e->origin, n);
-	if (origin)
-		plan(e, (node_t)*origin);
-	plan_children(e, n);
-	plan(e, tree_parent(e->tree, n));
+	plan_around(e, n);
 	if (jo->type == OP_WRITE)
 		plan_all(e, &e->same_content);
 }

@@ -5,6 +5,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -91,6 +92,22 @@ struct world {
 	size_t n_live, live_cap;
 	char fault[4000];
 };
+
+/* TUTTI_TRACE=1 tells the history of a seed. */
+static void __attribute__((format(printf, 2, 3))) trace(unsigned at, const char *fmt, ...)
+{
+	static int on = -1;
+	va_list ap;
+	if (on < 0)
+		on = getenv("TUTTI_TRACE") != NULL;
+	if (!on)
+		return;
+	fprintf(stderr, "%c ", 'A' + (int)at);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
 
 static uint64_t rnd(struct world *w)
 {
@@ -228,6 +245,7 @@ void world_write_at(struct world *w, unsigned r, const char *path, const char *c
 		return;
 	if (o)
 		consumed(w, o->content);
+	trace(r, "writes %s in %s", content, path);
 	put_object(w, d, path, KIND_FILE, content, mtime, mode);
 	if (*content)
 		now_live(w, content);
@@ -246,6 +264,7 @@ void world_mkdir(struct world *w, unsigned r, const char *path)
 	w->wall_ns += 1000000;
 	if (find(&w->r[r], path))
 		return;
+	trace(r, "makes %s", path);
 	put_object(w, &w->r[r], path, KIND_DIR, NULL, w->wall_ns, 0755);
 	hint(&w->r[r], path, HINT_CHANGED);
 }
@@ -258,6 +277,7 @@ void world_symlink(struct world *w, unsigned r, const char *path, const char *ta
 		return;
 	if (o)
 		consumed(w, o->content);
+	trace(r, "links %s to %s", path, target);
 	put_object(w, &w->r[r], path, KIND_SYMLINK, target, w->wall_ns, 0777);
 	hint(&w->r[r], path, HINT_CHANGED);
 }
@@ -268,6 +288,7 @@ void world_chmod(struct world *w, unsigned r, const char *path, uint16_t mode)
 	struct object *o = find(&w->r[r], path);
 	if (!o || o->kind == KIND_SYMLINK)
 		return;
+	trace(r, "sets %s to %o", path, mode);
 	o->mode = mode;
 	o->ctime_ns = w->wall_ns;
 	hint(&w->r[r], path, HINT_CHANGED);
@@ -277,6 +298,7 @@ void world_remove(struct world *w, unsigned r, const char *path)
 {
 	struct replica_w *d = &w->r[r];
 	w->wall_ns += 1000000;
+	trace(r, "removes %s", path);
 	for (size_t i = d->n_objects; i-- > 0; ) {
 		struct object *o = &d->objects[i];
 		if (strcmp(o->path, path) != 0 && !is_under(o->path, path))
@@ -297,6 +319,7 @@ void world_rename(struct world *w, unsigned r, const char *from, const char *to)
 		return;
 	if (there && (there->kind == KIND_DIR || o->kind == KIND_DIR))
 		return;
+	trace(r, "renames %s to %s", from, to);
 	if (there) {
 		consumed(w, there->content);
 		drop_object(d, there);
@@ -637,6 +660,10 @@ static void carry_out(struct world *w, unsigned at, struct pending *p)
 			char *path = text_of(p->ops[i].path);
 			char *tmp = p->ops[i].source == SOURCE_TMP ? take_tmp(r, p->ops[i].tmp) : NULL;
 			p->ops[i].error = run_op(w, r, &p->ops[i], path, tmp);
+			struct object *o = find(r, path);
+			trace(at, "op %d source %d on %s: %d, now %s", (int)p->ops[i].type,
+			      (int)p->ops[i].source, path, p->ops[i].error,
+			      !o ? "absent" : o->content ? o->content : "/");
 			free(tmp);
 			free(path);
 		}
@@ -821,6 +848,7 @@ void world_connect(struct world *w, unsigned a, unsigned b)
 {
 	if (w->up[a][b] || a == b)
 		return;
+	trace(a, "connects to %c", 'A' + (int)b);
 	w->up[a][b] = w->up[b][a] = true;
 	const unsigned ends[2] = {a, b};
 	for (unsigned i = 0; i < 2; i++) {
@@ -847,6 +875,7 @@ void world_cut(struct world *w, unsigned a, unsigned b)
 {
 	if (!w->up[a][b])
 		return;
+	trace(a, "is cut from %c", 'A' + (int)b);
 	w->up[a][b] = w->up[b][a] = false;
 	link_drop(w, a, b);
 	link_drop(w, b, a);
@@ -912,6 +941,7 @@ static void forget_index(struct replica_w *r)
 void world_crash(struct world *w, unsigned at, bool lose_index)
 {
 	struct replica_w *r = &w->r[at];
+	trace(at, "crashes");
 	for (unsigned i = 0; i < w->n; i++)
 		world_cut(w, at, i);
 	end_life(r);
