@@ -1,0 +1,226 @@
+/* Owns how one object takes the place of another without a moment or a race in which either is lost. */
+#include "config.h"
+#include "apply_internal.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct found stat_at(int dir, const char *name)
+{
+	struct stat st;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return (struct found){.kind = KIND_ABSENT};
+	return found_from_stat(&st);
+}
+
+bool is_expected(const struct op *op, const struct found *f)
+{
+	if (f->kind != op->expect_kind)
+		return false;
+	return f->kind == KIND_ABSENT || f->kind == KIND_DIR || f->stamp == op->expect_stamp;
+}
+
+/* Takes a read lease: refused while anybody has the file open for writing, or mapped. Whoever opens it
+ * for writing from now on waits until it is given back or the descriptor is closed. */
+int lease_take(struct batch *b, int fd)
+{
+	if (!root_abilities(b->root).lease)
+		return 0;
+	/* the signal that tells us of somebody who waits must be a harmless one */
+	(void)fcntl(fd, F_SETSIG, SIGURG);
+	if (fcntl(fd, F_SETLEASE, F_RDLCK) < 0)
+		return errno == EAGAIN ? -ETXTBSY : 0;
+	return 0;
+}
+
+void guard_drop(struct batch *b)
+{
+	if (b->guard >= 0)
+		close(b->guard); /* and the lease */
+	b->guard = -1;
+}
+
+/* Holds the file that is to be displaced under a lease, if that is possible. */
+static int guard_take(struct batch *b, int dir, const char *name)
+{
+	guard_drop(b);
+	if (!root_abilities(b->root).lease)
+		return 0;
+	b->guard = openat(dir, name, READ_FLAGS);
+	if (b->guard < 0)
+		return 0;
+	int err = lease_take(b, b->guard);
+	if (err || fcntl(b->guard, F_GETLEASE) != F_RDLCK)
+		guard_drop(b);
+	return err;
+}
+
+/* Has somebody begun to open the guarded file for writing? */
+static bool guard_broken(const struct batch *b)
+{
+	return b->guard >= 0 && fcntl(b->guard, F_GETLEASE) != F_RDLCK;
+}
+
+/* What came out from under the name: 0 if it is what was expected, and at rest. */
+int check_displaced(const struct batch *b, const struct op *op, const struct found *out)
+{
+	return !is_expected(op, out) ? -ESTALE : guard_broken(b) ? -ETXTBSY : 0;
+}
+
+/* Is what is at the name what the engine expects, and at rest? It is guarded then. */
+int check_target(struct batch *b, const struct op *op, int parent, const char *name)
+{
+	struct found now = stat_at(parent, name);
+	if (!is_expected(op, &now))
+		return -ESTALE;
+	/* a folder can be moved only if it may be written to */
+	if (now.kind == KIND_DIR)
+		(void)loosen(b, parent, name, op->path);
+	return now.kind == KIND_FILE ? guard_take(b, parent, name) : 0;
+}
+
+/* Moves a name into the trash under a new name. */
+int to_trash(struct batch *b, int dir, const char *name, struct bytes path,
+		    char trash[TRASH_NAME_SIZE])
+{
+	int err;
+	struct trash_stamp stamp = trash_stamp_now();
+	do {
+		trash_name(trash, &stamp, path_base(path));
+		err = rename_new(dir, name, root_trash_fd(b->root), trash);
+	} while (err == -EEXIST);
+	return err;
+}
+
+/* `had_name`: it was under the name that it was made for, if only for a moment. */
+void drop_ready(struct batch *b, struct op *op, const struct ready *r, bool had_name)
+{
+	int trash = root_trash_fd(b->root);
+	if (r->home >= 0) {
+		if (rename_new(trash, r->name, r->home, r->home_name) < 0)
+			memcpy(op->trash, r->name, sizeof(op->trash));
+		return;
+	}
+	/* Whoever opened it while it had the name for a moment may write to it: then it is kept. */
+	int busy = had_name && r->placed.kind == KIND_FILE ? guard_take(b, trash, r->name) : 0;
+	bool sure = !had_name || r->placed.kind != KIND_FILE || b->guard >= 0;
+	struct found now = stat_at(trash, r->name);
+	if (now.kind == KIND_ABSENT)
+		return;
+	if (busy || !sure || now.stamp != r->placed.stamp || now.kind != r->placed.kind ||
+	    unlinkat(trash, r->name, now.kind == KIND_DIR ? AT_REMOVEDIR : 0) < 0)
+		memcpy(op->trash, r->name, sizeof(op->trash));
+}
+
+/* Something unexpected came out: it takes its name again. */
+static void exchange_back(struct batch *b, struct op *op, int parent, const char *name,
+			  const struct ready *r)
+{
+	int trash = root_trash_fd(b->root);
+	if (renameat2(trash, r->name, parent, name, RENAME_EXCHANGE) == 0) {
+		drop_ready(b, op, r, true);
+		return;
+	}
+	/* ours is gone from the name already, so the name is free again; if not, the trash keeps it */
+	if (rename_new(trash, r->name, parent, name) < 0)
+		memcpy(op->trash, r->name, sizeof(op->trash));
+}
+
+static int exchange(struct batch *b, struct op *op, int parent, const char *name,
+		    const struct ready *r)
+{
+	int trash = root_trash_fd(b->root);
+	if (renameat2(trash, r->name, parent, name, RENAME_EXCHANGE) < 0) {
+		int err = errno;
+		drop_ready(b, op, r, false);
+		return err == ENOENT ? -ESTALE : -err;
+	}
+	struct found out = stat_at(trash, r->name);
+	int err = check_displaced(b, op, &out);
+	if (err) {
+		exchange_back(b, op, parent, name, r);
+		return err;
+	}
+	if (out.kind == KIND_DIR) {
+		if (unlinkat(trash, r->name, AT_REMOVEDIR) == 0)
+			return 0;
+		err = errno;
+		exchange_back(b, op, parent, name, r);
+		return err == EEXIST ? -ENOTEMPTY : -err;
+	}
+	memcpy(op->trash, r->name, sizeof(op->trash));
+	touch(b, trash);
+	return 0;
+}
+
+/* For file systems that cannot exchange: what is there is linked into the trash, then replaced, which
+ * leaves a small window between. */
+static int replace_in_steps(struct batch *b, struct op *op, int parent, const char *name,
+			    const struct ready *r)
+{
+	int trash = root_trash_fd(b->root);
+	char old[TRASH_NAME_SIZE];
+	struct trash_stamp stamp = trash_stamp_now();
+	int err;
+	b->env->window = true;
+	if (op->expect_kind == KIND_DIR) {
+		if (unlinkat(parent, name, AT_REMOVEDIR) < 0) {
+			err = errno == EEXIST ? -ENOTEMPTY : -errno;
+			drop_ready(b, op, r, false);
+			return err;
+		}
+		err = rename_new(trash, r->name, parent, name);
+		if (err)
+			drop_ready(b, op, r, false);
+		return err == -EEXIST ? -ESTALE : err;
+	}
+	do {
+		trash_name(old, &stamp, path_base(op->path));
+		err = linkat(parent, name, trash, old, 0) < 0 ? -errno : 0;
+	} while (err == -EEXIST);
+	bool linked = !err;
+	if (err == -EPERM || err == -EOPNOTSUPP || r->placed.kind == KIND_DIR) {
+		/* no links here, or a folder comes: the name is free for a moment */
+		if (linked)
+			(void)unlinkat(trash, old, 0);
+		err = renameat(parent, name, trash, old) < 0 ? -errno : 0;
+		linked = false;
+	}
+	if (err) {
+		drop_ready(b, op, r, false);
+		return err == -ENOENT ? -ESTALE : err;
+	}
+	struct found out = stat_at(trash, old);
+	err = check_displaced(b, op, &out);
+	if (err) {
+		/* it goes back below */
+	} else if (linked) {
+		/* the name as late as possible: it must still be the object that was linked */
+		struct found now = stat_at(parent, name);
+		err = !is_expected(op, &now) ? -ESTALE :
+			renameat(trash, r->name, parent, name) < 0 ? -errno : 0;
+	} else {
+		err = rename_new(trash, r->name, parent, name);
+		err = err == -EEXIST ? -ESTALE : err;
+	}
+	if (!err) {
+		memcpy(op->trash, old, sizeof(op->trash));
+		touch(b, trash);
+		return 0;
+	}
+	if (linked)
+		(void)unlinkat(trash, old, 0);
+	else if (rename_new(trash, old, parent, name) < 0)
+		memcpy(op->trash, old, sizeof(op->trash));
+	drop_ready(b, op, r, false);
+	return err;
+}
+
+int replace(struct batch *b, struct op *op, int parent, const char *name,
+		   const struct ready *r)
+{
+	return b->exchange ? exchange(b, op, parent, name, r) :
+		replace_in_steps(b, op, parent, name, r);
+}
