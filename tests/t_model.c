@@ -503,6 +503,79 @@ START_TEST(answers_of_old_tables_do_no_harm)
 }
 END_TEST
 
+/* Numbers of a server gone mad are shown somehow, and overflow nothing. */
+START_TEST(extreme_numbers_are_harmless)
+{
+	static const int64_t times[] = {INT64_MIN, -1, 0, 1, INT64_MAX};
+	static const char *const views[] = {"1", "2", "3", "4", "5", "?", "1i"};
+	begin(3, 100, 30);
+	fake_sample(fake);
+	fake_put(fake, "huge", KIND_FILE, UINT64_MAX, 0, ROW_WAITING, NULL, NULL);
+	node_t n = tree_find(fake->tree, bytes_of("huge"));
+	rig_connect(&rig);
+	for (size_t i = 0; i < ARRAY_LEN(times); i++) {
+		struct buf p = {0};
+		fake->of[n].row.mtime = times[i];
+		for (size_t k = 0; k < 3; k++) {
+			struct fake_server_state *s = &fake->servers[k];
+			s->since = times[i];
+			s->state = k == 1 ? "offline" : "receiving";
+			s->retry_ms = s->tries = s->pending_files = s->pending_bytes = s->problems =
+				i % 2 ? UINT64_MAX : (uint64_t)INT64_MAX;
+		}
+		fake->conflicts = UINT64_MAX;
+		fake_status(fake, &p);
+		rig_notify(&rig, "status", &p);
+		buf_clear(&p);
+		fake_event(fake, &p, times[i] / 1000000000, "received", "huge", "beta", "");
+		rig_notify(&rig, "event", &p);
+		buf_clear(&p);
+		wire_map(&p, 6);
+		wire_put_uint(&p, "in", UINT64_MAX);
+		wire_put_uint(&p, "out", 1);
+		wire_put_uint(&p, "active", UINT64_MAX);
+		wire_put_uint(&p, "done", i % 2 ? UINT64_MAX : 0);
+		wire_put_uint(&p, "size", UINT64_MAX - i);
+		wire_key(&p, "transfers");
+		wire_array(&p, 1);
+		wire_map(&p, 6);
+		wire_put_bin(&p, "path", bytes_of("huge"));
+		wire_put_text(&p, "from", "beta");
+		wire_put_text(&p, "to", "nobody");
+		wire_put_uint(&p, "done", i);
+		wire_put_uint(&p, "size", UINT64_MAX);
+		wire_put_uint(&p, "rate", 1);
+		rig_notify(&rig, "progress", &p);
+		buf_release(&p);
+		for (size_t k = 0; k < ARRAY_LEN(views); k++) {
+			rig_type(&rig, views[k]);
+			rig_draw(&rig);
+			ck_assert_int_ge(model_tick_ms(&rig.m), 0);
+		}
+	}
+	rig_type(&rig, "1");
+	/* Rows that are not where the server says, and more than can be. */
+	for (int i = 0; i < 4; i++) {
+		struct buf p = {0};
+		wire_map(&p, 9);
+		wire_put_uint(&p, "table", files()->table);
+		wire_put_uint(&p, "gen", 1);
+		wire_put_uint(&p, "total", i & 1 ? UINT64_MAX : 3);
+		wire_put_uint(&p, "first", i & 2 ? UINT64_MAX / 2 : 2);
+		wire_put_uint(&p, "anchor", UINT64_MAX);
+		wire_put_uint(&p, "files", UINT64_MAX);
+		wire_put_uint(&p, "bytes", UINT64_MAX);
+		wire_put_uint(&p, "unsynced", UINT64_MAX);
+		wire_key(&p, "rows");
+		wire_array(&p, 0);
+		rig_notify(&rig, "table.rows", &p);
+		buf_release(&p);
+		rig_type(&rig, "jkGg");
+		rig_draw(&rig);
+	}
+}
+END_TEST
+
 START_TEST(prompts_take_characters_whole)
 {
 	struct prompt p = {0};
@@ -698,6 +771,7 @@ int main(void)
 	tcase_add_test(t, events_after_a_gap);
 	tcase_add_test(t, an_error_is_said);
 	tcase_add_test(t, answers_of_old_tables_do_no_harm);
+	tcase_add_test(t, extreme_numbers_are_harmless);
 	tcase_add_test(t, prompts_take_characters_whole);
 	tcase_add_loop_test(t, monkey, 0, 6);
 	tcase_add_loop_test(t, random_changes_leave_the_cursor_alone, 0, 4);

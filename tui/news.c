@@ -6,6 +6,9 @@
 
 #include <stdlib.h>
 
+/* A year; what is beyond is nonsense. */
+static const uint64_t retry_ms_max = UINT64_C(366) * 24 * 3600 * 1000;
+
 void own_set(struct own *o, struct bytes b)
 {
 	uint8_t *p = xmalloc(b.len + 1);
@@ -34,6 +37,14 @@ static uint64_t get_uint(const msgpack_object *map, const char *key)
 	uint64_t v;
 	wire_get_uint(map, key, UINT64_MAX, &v);
 	return v;
+}
+
+/* A time of others, so that differences of times cannot overflow. */
+static int64_t get_time(const msgpack_object *map, const char *key)
+{
+	int64_t ns;
+	wire_get_int(map, key, &ns);
+	return ns > 0 ? ns : 0;
 }
 
 /* ---- status ------------------------------------------------------------------------------ */
@@ -74,8 +85,10 @@ static void read_server(struct server *s, const msgpack_object *o)
 	get_own(o, "state", &s->state);
 	get_own(o, "error", &s->error);
 	own_set(&s->direction, (struct bytes){0});
-	wire_get_int(o, "since", &s->since);
+	s->since = get_time(o, "since");
 	s->retry_ms = get_uint(o, "retry_ms");
+	if (s->retry_ms > retry_ms_max)
+		s->retry_ms = retry_ms_max;
 	s->tries = get_uint(o, "tries");
 	s->pending_files = get_uint(o, "pending_files");
 	s->pending_bytes = get_uint(o, "pending_bytes");
@@ -268,7 +281,7 @@ bool news_event(struct news *n, const msgpack_object *m)
 		return false;
 	struct event *e = new_event(n);
 	e->n = number;
-	wire_get_int(m, "time", &e->time);
+	e->time = get_time(m, "time");
 	get_own(m, "event", &e->what);
 	get_own(m, "path", &e->path);
 	get_own(m, "replica", &e->replica);

@@ -58,7 +58,7 @@ void server_words(struct buf *out, const struct server *s, int64_t received, int
 		format_duration_words(text, (uint64_t)(now - s->since) / 1000000000);
 		buf_addf(out, " %s", text);
 	}
-	int64_t retry = received + (int64_t)(s->retry_ms % (UINT64_C(1) << 40)) * 1000000;
+	int64_t retry = received + (int64_t)s->retry_ms * 1000000;
 	if (s->retry_ms > 0 && retry > now) {
 		format_duration_words(text, (uint64_t)(retry - now) / 1000000000);
 		buf_addf(out, brief ? ", retry %s" : ", retry in %s", text);
