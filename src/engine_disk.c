@@ -177,16 +177,25 @@ static void local_update(struct engine *e, node_t n, struct state *have, uint64_
 	plan(e, n);
 }
 
-/* The head `d` was consumed at another name: it goes here as well, which is an event of its own. */
-static void consume_at(struct engine *e, node_t n, struct dot d)
+void consume_at(struct engine *e, node_t n, struct dot d)
 {
-	if (n == NODE_NONE || !state_find(have_of(e, n), d))
+	const struct head *gone = n == NODE_NONE ? NULL : state_find(target_of(e, n), d);
+	if (!gone)
 		return;
-	struct update u = {.what = UPDATE_WANT, .want = state_copy(have_of(e, n))};
+	struct update u = {.what = UPDATE_WANT, .want = state_copy(target_of(e, n))};
+	bool dir;
+	const struct head *shown = shown_head(e, n), *w = target_head(e, n, &dir);
+	struct dot own = next_dot(e);
+	if (shown && w && head_same_content(shown, gone) && head_same_content(w, gone)) {
+		/* It has this name as well, and nobody took it away here: now by our word. */
+		struct head h = head_copy(gone);
+		h.dot = own;
+		h.rank++;
+		state_add_head(&u.want, &h);
+		head_release(&h);
+	}
 	state_remove_head(&u.want, d);
-	version_add(&u.want.context, next_dot(e));
-	if (slot_of(e, n)->want)
-		state_merge(&u.want, &slot_of(e, n)->want->target);
+	version_add(&u.want.context, own);
 	slot_update(e, n, &u);
 	plan(e, n);
 }

@@ -401,6 +401,9 @@ bool next_look(struct engine *e);
 bool next_walked(struct engine *e);
 void disk_timer(struct engine *e, node_t n);
 
+/* The head `d` was consumed at another name: it goes here as well, which is an event of its own. */
+void consume_at(struct engine *e, node_t n, struct dot d);
+
 /* ---- engine_plan.c ---- */
 
 void plan(struct engine *e, node_t n);          /* look at it soon */

@@ -68,11 +68,15 @@ static void plan_children(struct engine *e, node_t n)
 			plan(e, c);
 }
 
+static void drop_consumed(struct engine *e, node_t n);
+
 void plan_around(struct engine *e, node_t n)
 {
 	const uint64_t *origin = nodemap_get(&e->origin, n);
-	if (origin)
+	if (origin) {
+		drop_consumed(e, (node_t)*origin);
 		plan(e, (node_t)*origin);
+	}
 	plan_children(e, n);
 	plan(e, tree_parent(e->tree, n));
 }
@@ -219,6 +223,24 @@ static void derive_copy(struct engine *e, node_t n, node_t q, const struct head 
 	slot_of(e, q)->want->derived = h->dot;
 	nodemap_put(&e->origin, q, n);
 	plan(e, q);
+}
+
+/*
+ * A head whose copy was made, and then changed or deleted by somebody who did not know that it is
+ * listed here too, is consumed: its content may be nowhere any more. Unless this disk shows it.
+ */
+static void drop_consumed(struct engine *e, node_t n)
+{
+	struct state t = state_copy(target_of(e, n));
+	for (uint16_t i = 0; i < t.n_heads; i++) {
+		const struct head *h = &t.heads[i], *shown = shown_head(e, n);
+		node_t q = h->kind == KIND_DIR ? NODE_NONE : copy_node(e, n, h->dot, false);
+		if (q == NODE_NONE || !version_has(&target_of(e, q)->context, h->dot) ||
+		    state_find(target_of(e, q), h->dot) || (shown && head_same_content(shown, h)))
+			continue;
+		consume_at(e, n, h->dot);
+	}
+	state_release(&t);
 }
 
 /*
@@ -600,6 +622,10 @@ static void plan_now(struct engine *e, node_t n, bool removals)
 			return;
 		want_force(e, n);
 	}
+	drop_consumed(e, n);
+	s = slot_of(e, n);
+	if (!s->want)
+		return;
 	if (s->want->phase == PHASE_RETRY && s->want->retry_ms > e->mono_ms)
 		return;
 	if (!copies_ready(e, n)) {
