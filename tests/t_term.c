@@ -84,6 +84,22 @@ static int cursor_line(void)
 	return y;
 }
 
+static bool cursor_is_at(struct pty *p, const void *y)
+{
+	(void)p;
+	return cursor_line() == *(const int *)y;
+}
+
+static bool cursor_is_on(struct pty *p, const void *text)
+{
+	return strstr(pty_line(p, cursor_line()), text) != NULL;
+}
+
+static void wait_cursor_on(const char *text)
+{
+	pty_until(&pty, cursor_is_on, text, text);
+}
+
 static void ends_with_status(int status)
 {
 	pty_wait_end(&pty);
@@ -238,7 +254,7 @@ START_TEST(find_and_filter)
 	start(100, 30);
 	pty_type(&pty, "/8813\r");
 	pty_wait_for(&pty, "img_8813.raw  ");
-	ck_assert_ptr_nonnull(strstr(pty_line(&pty, cursor_line()), "img_8813.raw"));
+	wait_cursor_on("img_8813.raw");
 	pty_type(&pty, "\\\xc3\xa9\r");
 	pty_wait_for(&pty, "filter: \xc3\xa9");
 	pty_wait_gone(&pty, "Makefile");
@@ -261,7 +277,7 @@ START_TEST(pasted_text_runs_nothing)
 	pty_type(&pty, "\033[200~READ\nME\033[201~");
 	ck_assert(pty_shows(&pty, "Find: README"));
 	pty_type(&pty, "\r");
-	ck_assert_ptr_nonnull(strstr(pty_line(&pty, cursor_line()), "README"));
+	wait_cursor_on("README");
 	ck_assert(!pty.ended);
 }
 END_TEST
@@ -300,7 +316,7 @@ START_TEST(copy_goes_to_the_terminal)
 	static const char osc[] = "\033]52;c;TWFrZWZpbGU=\a";
 	start(80, 24);
 	pty_type(&pty, "jjj");
-	ck_assert_ptr_nonnull(strstr(pty_line(&pty, cursor_line()), "Makefile"));
+	wait_cursor_on("Makefile");
 	pty_type(&pty, "y");
 	ck_assert_ptr_nonnull(memmem(pty.raw.data, pty.raw.len, osc, strlen(osc)));
 }
@@ -410,6 +426,7 @@ START_TEST(rows_change_under_a_still_cursor)
 {
 	start(80, 24);
 	pty_type(&pty, "/README\r");
+	wait_cursor_on("README");
 	int y = cursor_line();
 	fake_put(fake, "AAA-new.txt", KIND_FILE, 5, 1795356200, ROW_SYNCED, NULL, NULL);
 	fake_remove(fake, "Makefile");
@@ -417,8 +434,8 @@ START_TEST(rows_change_under_a_still_cursor)
 	fake_link_event(&link_, 1795356200, "created", "AAA-new.txt", "alpha", "");
 	pty_wait_for(&pty, "AAA-new.txt is new on alpha");
 	pty_wait_gone(&pty, "Makefile");
+	pty_until(&pty, cursor_is_at, &y, "the cursor");
 	ck_assert_ptr_nonnull(strstr(pty_line(&pty, y), "README"));
-	ck_assert_int_eq(cursor_line(), y);
 }
 END_TEST
 
@@ -438,7 +455,7 @@ START_TEST(a_lost_server_ends_nothing)
 	fake_link_start(&link_, loop, fake, folder, "alpha");
 	pty_wait_for(&pty, " -- live --");
 	pty_wait_gone(&pty, "SERVER LOST");
-	ck_assert_ptr_nonnull(strstr(pty_line(&pty, cursor_line()), "README"));
+	pty_wait_for(&pty, ">   README");
 	/* What happened meanwhile is told. */
 	pty_type(&pty, "4");
 	pty_wait_for(&pty, "gone.txt was deleted on beta");
@@ -616,13 +633,29 @@ START_TEST(no_terminals)
 }
 END_TEST
 
+/* By option, and where the locale has no more. */
 START_TEST(ascii_only)
 {
-	start_with("xterm-256color", 80, 24, "--ascii", NULL);
+	start_with("xterm-256color", 80, 24, _i == 0 ? "--ascii" : NULL, _i == 0 ? NULL : "LC_ALL=C");
 	pty_wait_for(&pty, "caf\\u{e9}");
 	pty_settle(&pty, 0);
 	for (size_t i = 0; i < pty.raw.len; i++)
 		ck_assert_uint_lt(pty.raw.data[i], 0x80);
+}
+END_TEST
+
+/* No colour is sent where none is wanted, and the screen says the same. */
+START_TEST(no_colors)
+{
+	static const char *const options[] = {NULL, "--color=never", NULL};
+	static const char *const variables[] = {NULL, NULL, "NO_COLOR=1"};
+	start_with("xterm-256color", 80, 24, options[_i], variables[_i]);
+	pty_wait_for(&pty, "Makefile");
+	pty_settle(&pty, 0);
+	bool colored = memmem(pty.raw.data, pty.raw.len, "\033[36m", 5) != NULL ||
+		       memmem(pty.raw.data, pty.raw.len, "\033[31m", 5) != NULL;
+	ck_assert(colored == (_i == 0));
+	ck_assert(pty_shows(&pty, "1 conflict  1 server offline"));
 }
 END_TEST
 
@@ -668,7 +701,8 @@ int main(void)
 	tcase_add_test(t, suspend_and_resume);
 	tcase_add_loop_test(t, terminals, 0, 5);
 	tcase_add_loop_test(t, no_terminals, 0, 3);
-	tcase_add_test(t, ascii_only);
+	tcase_add_loop_test(t, ascii_only, 0, 2);
+	tcase_add_loop_test(t, no_colors, 0, 3);
 	tcase_add_test(t, one_frame_as_text);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);

@@ -126,7 +126,7 @@ void model_ask_row(struct model *m)
 void model_up(struct model *m)
 {
 	struct buf p = {0};
-	bool again = m->ever_connected;
+	m->again = m->ever_connected;
 	m->connected = m->ever_connected = true;
 	m->details_asked = false;
 	ask_plain(m, ASK_STATUS, "status");
@@ -140,8 +140,6 @@ void model_up(struct model *m)
 	ask_plain(m, ASK_PEERS, "peers");
 	if (m->view == VIEW_DETAILS)
 		model_ask_row(m);
-	if (again)
-		news_note(&m->news, m->now, "connected again");
 }
 
 void model_down(struct model *m, const char *reason, int64_t retry_ms)
@@ -173,6 +171,8 @@ static void on_events(struct model *m, const msgpack_object *result)
 	size_t added = news_events(&m->news, result, &gap);
 	if (gap && !first)
 		news_note(&m->news, m->now, "more happened meanwhile than the server remembers");
+	if (m->again)
+		news_note(&m->news, m->now, "connected again");
 	if (m->view != VIEW_EVENTS)
 		m->new_events += added;
 }
@@ -287,6 +287,8 @@ void model_answer(struct model *m, uint32_t tag, const msgpack_object *result, c
 		switch ((enum model_request)what) {
 		case ASK_STATUS:
 			news_status(&m->news, result, m->now);
+			/* The room for rows is known now: the first window is asked for right. */
+			model_prepare(m);
 			break;
 		case ASK_EVENTS:
 			on_events(m, result);

@@ -58,6 +58,7 @@ struct model {
 	struct buf todo_text;
 
 	bool connected, ever_connected;
+	bool again;           /* this is not the first connection */
 	struct buf address;   /* of the server, or what was tried */
 	struct buf reason;    /* why there is no connection; safe to show */
 	int64_t lost;         /* ns: when it went */
