@@ -2,6 +2,7 @@
 #include "config.h"
 #include "apply_internal.h"
 
+#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,15 +70,31 @@ int check_displaced(const struct batch *b, const struct op *op, const struct fou
 	return !is_expected(op, out) ? -ESTALE : guard_broken(b) ? -ETXTBSY : 0;
 }
 
-/* Is what is at the name what the engine expects, and at rest? It is guarded then. */
+/* So that a folder that cannot go does not lose its name even for a moment. */
+static bool holds_something(int parent, const char *name)
+{
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	bool something = false;
+	for (struct dirent *e; d && !something && (e = readdir(d)); )
+		something = strcmp(e->d_name, ".") && strcmp(e->d_name, "..");
+	if (d)
+		closedir(d);
+	else if (fd >= 0)
+		close(fd);
+	return something;
+}
+
 int check_target(struct batch *b, const struct op *op, int parent, const char *name)
 {
 	struct found now = stat_at(parent, name);
 	if (!is_expected(op, &now))
 		return -ESTALE;
-	/* a folder can be moved only if it may be written to */
-	if (now.kind == KIND_DIR)
+	if (now.kind == KIND_DIR) {
+		/* it can be moved only if it may be written to */
 		(void)loosen(b, parent, name, op->path);
+		return holds_something(parent, name) ? -ENOTEMPTY : 0;
+	}
 	return now.kind == KIND_FILE ? guard_take(b, parent, name) : 0;
 }
 
@@ -103,28 +120,44 @@ void drop_ready(struct batch *b, struct op *op, const struct ready *r, bool had_
 			memcpy(op->trash, r->name, sizeof(op->trash));
 		return;
 	}
-	/* Whoever opened it while it had the name for a moment may write to it: then it is kept. */
-	int busy = had_name && r->placed.kind == KIND_FILE ? guard_take(b, trash, r->name) : 0;
-	bool sure = !had_name || r->placed.kind != KIND_FILE || b->guard >= 0;
 	struct found now = stat_at(trash, r->name);
 	if (now.kind == KIND_ABSENT)
 		return;
-	if (busy || !sure || now.stamp != r->placed.stamp || now.kind != r->placed.kind ||
-	    unlinkat(trash, r->name, now.kind == KIND_DIR ? AT_REMOVEDIR : 0) < 0)
+	/* Somebody may have found it while it had the name, and write to it even now: then the trash
+	 * is where that must be. It goes when it expires, unless it was changed. */
+	bool same = now.kind == r->placed.kind && now.stamp == r->placed.stamp;
+	bool keep = !same || (had_name && now.kind == KIND_FILE);
+	if (!keep && unlinkat(trash, r->name, now.kind == KIND_DIR ? AT_REMOVEDIR : 0) == 0)
+		return;
+	if (!same)
 		memcpy(op->trash, r->name, sizeof(op->trash));
 }
 
-/* Something unexpected came out: it takes its name again. */
+/* Something unexpected came out, `theirs`: it takes its name again. If meanwhile somebody put yet another
+ * thing there, that is the newest, and keeps the name; what it replaced stays in the trash. */
 static void exchange_back(struct batch *b, struct op *op, int parent, const char *name,
-			  const struct ready *r)
+			  const struct ready *r, struct found theirs)
 {
+	enum { TRIES = 16 };
 	int trash = root_trash_fd(b->root);
-	if (renameat2(trash, r->name, parent, name, RENAME_EXCHANGE) == 0) {
-		drop_ready(b, op, r, true);
-		return;
+	struct found outside = r->placed, inside = theirs;
+	for (unsigned i = 0; i < TRIES; i++) {
+		if (renameat2(trash, r->name, parent, name, RENAME_EXCHANGE) < 0) {
+			/* nothing has the name any more, so it is free; if not, the trash keeps it */
+			if (rename_new(trash, r->name, parent, name) < 0)
+				memcpy(op->trash, r->name, sizeof(op->trash));
+			return;
+		}
+		struct found out = stat_at(trash, r->name);
+		bool undisturbed = out.kind == outside.kind && out.stamp == outside.stamp;
+		outside = inside;
+		inside = out;
+		if (undisturbed)
+			break;
 	}
-	/* ours is gone from the name already, so the name is free again; if not, the trash keeps it */
-	if (rename_new(trash, r->name, parent, name) < 0)
+	if (inside.kind == r->placed.kind && inside.stamp == r->placed.stamp)
+		drop_ready(b, op, r, true);
+	else
 		memcpy(op->trash, r->name, sizeof(op->trash));
 }
 
@@ -140,14 +173,14 @@ static int exchange(struct batch *b, struct op *op, int parent, const char *name
 	struct found out = stat_at(trash, r->name);
 	int err = check_displaced(b, op, &out);
 	if (err) {
-		exchange_back(b, op, parent, name, r);
+		exchange_back(b, op, parent, name, r, out);
 		return err;
 	}
 	if (out.kind == KIND_DIR) {
 		if (unlinkat(trash, r->name, AT_REMOVEDIR) == 0)
 			return 0;
 		err = errno;
-		exchange_back(b, op, parent, name, r);
+		exchange_back(b, op, parent, name, r, out);
 		return err == EEXIST ? -ENOTEMPTY : -err;
 	}
 	memcpy(op->trash, r->name, sizeof(op->trash));
