@@ -102,7 +102,8 @@ void fake_put(struct fake *f, const char *path, unsigned kind, uint64_t size, in
 	put(f, bytes_of(path), r);
 }
 
-void fake_put_bytes(struct fake *f, struct bytes path, unsigned kind, uint64_t size, int64_t mtime_s)
+void fake_put_bytes(struct fake *f, struct bytes path, unsigned kind, uint64_t size,
+		    int64_t mtime_s)
 {
 	struct fake_row r = {.row = {.kind = (uint8_t)kind, .size = size,
 				     .mtime = mtime_s * 1000000000}};
@@ -136,25 +137,32 @@ void fake_sample(struct fake *f)
 		const char *cells, *note;
 	} rows[] = {
 		{"design/api.md", KIND_FILE, 12390, 1795356060, ROW_SYNCED, "===", ""},
-		{"design/logo-final-final.svg", KIND_FILE, 1468006, 1795252380, ROW_SYNCED, "===", ""},
+		{"design/logo-final-final.svg", KIND_FILE, 1468006, 1795252380, ROW_SYNCED,
+		 "===", ""},
 		{"design/notes.txt", KIND_FILE, 4302, 1795355880, ROW_CONFLICT, "!!?", "conflict"},
-		{"photos/2026/img_8812.raw", KIND_FILE, 44564480, 1795356180, ROW_WAITING, "=<?", "73%"},
-		{"photos/2026/img_8813.raw", KIND_FILE, 44564480, 1795356180, ROW_WAITING, "=~?", "queued"},
-		{"video/intro-4k.mov", KIND_FILE, 13743895347, 1795354800, ROW_WAITING, "=<?", "47%"},
+		{"photos/2026/img_8812.raw", KIND_FILE, 44564480, 1795356180, ROW_WAITING, "=<?",
+		 "73%"},
+		{"photos/2026/img_8813.raw", KIND_FILE, 44564480, 1795356180, ROW_WAITING, "=~?",
+		 "queued"},
+		{"video/intro-4k.mov", KIND_FILE, 13743895347, 1795354800, ROW_WAITING, "=<?",
+		 "47%"},
 		{"video/intro-4k.srt", KIND_FILE, 31744, 1795354860, ROW_WAITING, "=~?", "queued"},
 		{"video/outtakes.tar", KIND_FILE, 103293963469, 1795212420, ROW_SYNCED, "===", ""},
 		{"video/v\xc3\xa9rit\xc3\xa9-\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e.mov", KIND_FILE,
 		 1181116006, 1794932160, ROW_SYNCED, "===", ""},
 		{"build.log", KIND_FILE, 90829, 1795356180, ROW_RECEIVING, "<=?", "receiving"},
-		{"caf\xc3\xa9-r\xc3\xa9sum\xc3\xa9.pdf", KIND_FILE, 225690, 1793616240, ROW_SYNCED, "===", ""},
+		{"caf\xc3\xa9-r\xc3\xa9sum\xc3\xa9.pdf", KIND_FILE, 225690, 1793616240, ROW_SYNCED,
+		 "===", ""},
 		{"esc\x1b[31mred.txt", KIND_FILE, 17, 1793347200, ROW_SYNCED, "===", ""},
 		{"Makefile", KIND_FILE, 2411, 1795108800, ROW_SYNCED, "===", ""},
 		{"latest", KIND_SYMLINK, 9, 1795108800, ROW_SYNCED, "===", ""},
-		{"old-plan.txt", KIND_FILE, 9120, 1795005060, ROW_DELETED, "=x?", "deleted on beta"},
-		{"private.key", KIND_FILE, 1704, 1795108800, ROW_BLOCKED, "=E=", "no access on beta"},
+		{"old-plan.txt", KIND_FILE, 9120, 1795005060, ROW_DELETED, "=x?",
+		 "deleted on beta"},
+		{"private.key", KIND_FILE, 1704, 1795108800, ROW_BLOCKED,
+		 "=E=", "no access on beta"},
 		{"README", KIND_FILE, 6007, 1795108800, ROW_SYNCED, "===", ""},
-		{"test-results-2026-11-17-a-very-long-name-for-a-file-nightly.csv", KIND_FILE, 1181116,
-		 1794932160, ROW_SYNCED, "===", ""},
+		{"test-results-2026-11-17-a-very-long-name-for-a-file-nightly.csv", KIND_FILE,
+		 1181116, 1794932160, ROW_SYNCED, "===", ""},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		fake_put(f, rows[i].path, rows[i].kind, rows[i].size, rows[i].mtime, rows[i].state,
@@ -534,7 +542,8 @@ static void answer_peers(struct fake *f, struct buf *b)
 		wire_put_text(b, "address", s->address);
 		wire_put_text(b, "name", s->name);
 		wire_put_text(b, "id", s->name);
-		wire_put_text(b, "state", strcmp(s->state, "offline") == 0 ? "waiting" : "connected");
+		wire_put_text(b, "state",
+			      strcmp(s->state, "offline") == 0 ? "waiting" : "connected");
 		wire_put_text(b, "direction", "out");
 		wire_put_int(b, "since", s->since);
 		wire_put_uint(b, "retry_ms", s->retry_ms);

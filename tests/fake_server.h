@@ -57,7 +57,8 @@ void fake_free(struct fake *f);
 /* Adds or changes a row, and the folders above it. Cells: NULL for all '='. */
 void fake_put(struct fake *f, const char *path, unsigned kind, uint64_t size, int64_t mtime_s,
 	      enum row_state state, const char *cells, const char *note);
-void fake_put_bytes(struct fake *f, struct bytes path, unsigned kind, uint64_t size, int64_t mtime_s);
+void fake_put_bytes(struct fake *f, struct bytes path, unsigned kind, uint64_t size,
+		    int64_t mtime_s);
 void fake_remove(struct fake *f, const char *path);
 /* The files of the sketch in the design of the screen: folders, a conflict, transfers ... */
 void fake_sample(struct fake *f);

@@ -74,7 +74,8 @@ static void put_utf8(FILE *f, uint32_t cp)
 }
 
 /* Text of one style in the columns from..to-1, without the blanks at its ends. */
-static void put_text(FILE *f, struct pty *p, int y, int from, int to, struct style s, struct style usual)
+static void put_text(FILE *f, struct pty *p, int y, int from, int to, struct style s,
+		     struct style usual)
 {
 	double top = MARGIN + y * cell_height;
 	int last = from - 1;
@@ -108,12 +109,15 @@ static void put_text(FILE *f, struct pty *p, int y, int from, int to, struct sty
 
 /* Cells of one style: their ground, if it is not the usual one, and their words. What two blanks
  * part is placed by itself, so that columns stay in their place with any font. */
-static void put_run(FILE *f, struct pty *p, int y, int from, int to, struct style s, struct style usual)
+static void put_run(FILE *f, struct pty *p, int y, int from, int to, struct style s,
+		    struct style usual)
 {
 	if (s.bg != usual.bg)
-		fprintf(f, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"#%06x\"/>\n",
-			MARGIN + from * cell_width, MARGIN + y * cell_height, (to - from) * cell_width,
-			cell_height, s.bg);
+		fprintf(f,
+			"<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" "
+			"fill=\"#%06x\"/>\n",
+			MARGIN + from * cell_width, MARGIN + y * cell_height,
+			(to - from) * cell_width, cell_height, s.bg);
 	for (int x = from; x < to; x++)
 		if (x + 1 == to || (cell_at(p, y, x).chars[0] <= ' ' &&
 				    cell_at(p, y, x + 1).chars[0] <= ' ')) {
@@ -131,7 +135,8 @@ static void write_svg(struct pty *p)
 	struct style usual = {rgb(p, empty.fg), rgb(p, empty.bg), false};
 	double width = 2 * MARGIN + WIDTH * cell_width, height = 2 * MARGIN + HEIGHT * cell_height;
 	fprintf(f,
-		"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f %.0f\" xml:space=\"preserve\" "
+		"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f %.0f\" "
+		"xml:space=\"preserve\" "
 		"font-family=\"DejaVu Sans Mono, Menlo, Consolas, monospace\" font-size=\"14\" "
 		"fill=\"#%06x\">\n<rect width=\"%.0f\" height=\"%.0f\" rx=\"6\" fill=\"#%06x\"/>\n",
 		width, height, usual.fg, width, height, usual.bg);

@@ -207,7 +207,8 @@ static bool has_started(struct pty *p, const void *arg)
 
 void pty_start(struct pty *p, struct ev_loop *loop, const struct pty_options *o)
 {
-	struct winsize size = {.ws_row = (unsigned short)o->height, .ws_col = (unsigned short)o->width};
+	struct winsize size = {.ws_row = (unsigned short)o->height,
+			       .ws_col = (unsigned short)o->width};
 	int sync[2], report[2], order[2];
 	*p = (struct pty){.loop = loop};
 	not_inherited(sync);
@@ -457,7 +458,8 @@ void pty_check_given_back(struct pty *p)
 		ck_assert_msg(last_of(p, modes[i][0]) <= last_of(p, modes[i][1]),
 			      "mode %zu was left on", i);
 	ck_assert_int_eq(tcgetattr(p->master, &now), 0);
-	ck_assert_uint_eq(now.c_lflag & (ICANON | ECHO | ISIG), p->before.c_lflag & (ICANON | ECHO | ISIG));
+	ck_assert_uint_eq(now.c_lflag & (ICANON | ECHO | ISIG),
+			  p->before.c_lflag & (ICANON | ECHO | ISIG));
 	ck_assert_uint_eq(now.c_iflag, p->before.c_iflag);
 	ck_assert_uint_eq(now.c_oflag, p->before.c_oflag);
 }

@@ -45,7 +45,8 @@ static void check_columns(const struct layout *l)
 	/* The name keeps its columns while another could go. */
 	if (l->columns[COLUMN_NAME].width < 16)
 		for (size_t c = 1; c < COLUMNS_N; c++)
-			ck_assert_int_eq(l->columns[c].width, c == COLUMN_CELLS ? l->columns[c].width : 0);
+			ck_assert_int_eq(l->columns[c].width,
+					 c == COLUMN_CELLS ? l->columns[c].width : 0);
 }
 
 START_TEST(every_size_is_filled)

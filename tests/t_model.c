@@ -421,6 +421,32 @@ END_TEST
 
 /* ---- what the server says ---------------------------------------------------------------- */
 
+static size_t open_tables(void)
+{
+	size_t open = 0;
+	for (size_t i = 0; i < FAKE_TABLES_MAX; i++)
+		open += fake->tables[i].id != 0;
+	return open;
+}
+
+START_TEST(the_table_of_conflicts_is_open_while_it_is_shown)
+{
+	begin(3, 100, 30);
+	fake_sample(fake);
+	rig_connect(&rig);
+	rig_type(&rig, "3");
+	ck_assert_str_eq(rig_selected(&rig), "design/notes.txt");
+	ck_assert_uint_eq(open_tables(), 2);
+	rig_type(&rig, "i");
+	ck_assert(rig_shows(&rig, "Versions; the first keeps the name"));
+	rig_type(&rig, "i");
+	ck_assert_int_eq(rig.m.view, VIEW_CONFLICTS);
+	ck_assert_str_eq(rig_selected(&rig), "design/notes.txt");
+	rig_type(&rig, "i1");
+	ck_assert_uint_eq(open_tables(), 1);
+}
+END_TEST
+
 START_TEST(frozen_means_still)
 {
 	begin(2, 80, 24);
@@ -496,10 +522,7 @@ START_TEST(answers_of_old_tables_do_no_harm)
 	}
 	rig_settle(&rig);
 	check_settled();
-	size_t open = 0;
-	for (size_t i = 0; i < FAKE_TABLES_MAX; i++)
-		open += fake->tables[i].id != 0;
-	ck_assert_uint_eq(open, 1);
+	ck_assert_uint_eq(open_tables(), 1);
 }
 END_TEST
 
@@ -579,7 +602,8 @@ END_TEST
 START_TEST(prompts_take_characters_whole)
 {
 	struct prompt p = {0};
-	static const uint32_t keys[] = {'a', 0xe9, 0x65e5, 'b', K_LEFT, K_BACKSPACE, K_HOME, K_DELETE};
+	static const uint32_t keys[] = {'a',	0xe9,	     0x65e5, 'b',
+					K_LEFT, K_BACKSPACE, K_HOME, K_DELETE};
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 		ck_assert(prompt_key(&p, keys[i]));
 	ck_assert_uint_eq(p.text.len, 3);
@@ -616,8 +640,9 @@ static void random_edit(void)
 static void random_key(void)
 {
 	static const uint32_t keys[] = {
-		K_UP, K_DOWN, K_LEFT, K_RIGHT, K_HOME, K_END, K_PAGE_UP, K_PAGE_DOWN, K_ENTER, K_ESC,
-		K_TAB, K_BACKTAB, K_BACKSPACE, K_CTRL('D'), K_CTRL('U'), ' ', 0xe9,
+		K_UP,	     K_DOWN,	  K_LEFT,      K_RIGHT, K_HOME, K_END,
+		K_PAGE_UP,   K_PAGE_DOWN, K_ENTER,     K_ESC,	K_TAB,	K_BACKTAB,
+		K_BACKSPACE, K_CTRL('D'), K_CTRL('U'), ' ',	0xe9,
 	};
 	uint32_t key = pick(3) ? keys[pick(ARRAY_LEN(keys))] : ' ' + pick('~' - ' ');
 	model_key(&rig.m, key);
@@ -730,8 +755,9 @@ START_TEST(random_changes_leave_the_cursor_alone)
 		check_settled();
 		node_t n = tree_find(fake->tree, bytes_of((char *)path.data));
 		const struct listing *l = files();
-		bool there = fake->of[n].row.kind != KIND_ABSENT &&
-			     (fake->of[n].row.kind != KIND_DIR || rows_totals(fake->rows, n).files > 0);
+		bool there =
+			fake->of[n].row.kind != KIND_ABSENT &&
+			(fake->of[n].row.kind != KIND_DIR || rows_totals(fake->rows, n).files > 0);
 		if (there) {
 			ck_assert_str_eq(rig_selected(&rig), (char *)path.data);
 			bool at_edge = l->top == 0 || l->top + l->height >= l->total;
@@ -767,6 +793,7 @@ int main(void)
 	tcase_add_test(t, read_only_offers_no_resync);
 	tcase_add_test(t, esc_goes_back_one_step);
 	tcase_add_test(t, the_table_of_keys_is_sound);
+	tcase_add_test(t, the_table_of_conflicts_is_open_while_it_is_shown);
 	tcase_add_test(t, frozen_means_still);
 	tcase_add_test(t, events_after_a_gap);
 	tcase_add_test(t, an_error_is_said);

@@ -50,8 +50,9 @@ static void compare(const char *name)
 	char *a = (char *)wanted.data, *b = (char *)drawn.data;
 	for (int line = 1; *a || *b; line++) {
 		size_t n = strcspn(a, "\n"), k = strcspn(b, "\n");
-		ck_assert_msg(n == k && memcmp(a, b, n) == 0, "%s:%d\n  wanted |%.*s|\n  drawn  |%.*s|",
-			      file, line, (int)n, a, (int)k, b);
+		ck_assert_msg(n == k && memcmp(a, b, n) == 0,
+			      "%s:%d\n  wanted |%.*s|\n  drawn  |%.*s|", file, line, (int)n, a,
+			      (int)k, b);
 		a += n + (a[n] == '\n');
 		b += k + (b[k] == '\n');
 	}
@@ -198,13 +199,30 @@ START_TEST(other_views)
 	static const struct {
 		const char *title, *keys;
 	} views[] = {
-		{"transfers", "2"},  {"conflicts", "3"}, {"events", "4"},       {"servers", "5"},
-		{"help", "1?"},      {"help, end", "G"}, {"details", "?/notes\ri"}, {"find", "i/noth"},
-		{"filter", "\033\\state:conflict"},      {"filtered", "\r"},    {"sort", "\033s"},
-		{"by size", "s"},    {"marks", "   "},   {"resync all", "R"},   {"not", "n"},
-		{"only", "U!"},      {"go", "!:50%"},    {"gone", "\r"},        {"frozen", "Z"},
-		{"no action", "a"},  {"no deleting", "x"}, {"flat, scrolled", "Ztl"},
-		{"range", "1tvjj"},  {"ranged", "v"},
+		{"transfers", "2"},
+		{"conflicts", "3"},
+		{"events", "4"},
+		{"servers", "5"},
+		{"help", "1?"},
+		{"help, end", "G"},
+		{"details", "?/notes\ri"},
+		{"find", "i/noth"},
+		{"filter", "\033\\state:conflict"},
+		{"filtered", "\r"},
+		{"sort", "\033s"},
+		{"by size", "s"},
+		{"marks", "   "},
+		{"resync all", "R"},
+		{"not", "n"},
+		{"only", "U!"},
+		{"go", "!:50%"},
+		{"gone", "\r"},
+		{"frozen", "Z"},
+		{"no action", "a"},
+		{"no deleting", "x"},
+		{"flat, scrolled", "Ztl"},
+		{"range", "1tvjj"},
+		{"ranged", "v"},
 	};
 	struct fake *f = fake_new(3);
 	fake_sample(f);

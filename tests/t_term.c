@@ -609,7 +609,8 @@ END_TEST
 
 START_TEST(terminals)
 {
-	static const char *const terms[] = {"screen", "linux", "vt100", "xterm-mono", "tmux-256color"};
+	static const char *const terms[] = {"screen", "linux", "vt100", "xterm-mono",
+					    "tmux-256color"};
 	/* Without the mouse: for the console curses would load a library for it that leaks. */
 	start_with(terms[_i], 80, 24, "--no-mouse", NULL);
 	pty_wait_for(&pty, "Makefile");
@@ -636,7 +637,8 @@ END_TEST
 /* By option, and where the locale has no more. */
 START_TEST(ascii_only)
 {
-	start_with("xterm-256color", 80, 24, _i == 0 ? "--ascii" : NULL, _i == 0 ? NULL : "LC_ALL=C");
+	start_with("xterm-256color", 80, 24, _i == 0 ? "--ascii" : NULL,
+		   _i == 0 ? NULL : "LC_ALL=C");
 	pty_wait_for(&pty, "caf\\u{e9}");
 	pty_settle(&pty, 0);
 	for (size_t i = 0; i < pty.raw.len; i++)

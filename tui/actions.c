@@ -350,7 +350,8 @@ static void move_rows(struct model *m, enum action a)
 
 static void move_lines(struct model *m, enum action a)
 {
-	uint64_t *at = &m->page_at[m->view], h = m->layout.body.h > 0 ? (uint64_t)m->layout.body.h : 1;
+	uint64_t *at = &m->page_at[m->view],
+		 h = m->layout.body.h > 0 ? (uint64_t)m->layout.body.h : 1;
 	uint64_t half = h > 1 ? h / 2 : 1, up = 0, down = 0;
 	switch (a) {
 	case DO_UP:
@@ -696,7 +697,8 @@ void model_act(struct model *m, enum action a)
 		find(m, a == DO_FIND_PREVIOUS);
 		break;
 	case DO_FILTER:
-		ask_for(m, ASKING_FILTER, (struct bytes){m->files.filter.data, m->files.filter.len});
+		ask_for(m, ASKING_FILTER,
+			(struct bytes){m->files.filter.data, m->files.filter.len});
 		break;
 	case DO_SORT:
 		ask_for(m, ASKING_SORT, (struct bytes){0});
@@ -792,8 +794,8 @@ static void do_key(struct model *m, uint32_t key)
 	if (a == DO_NOTHING) {
 		struct buf name = {0};
 		key_text(&name, key);
-		model_say(m, LOOK_PLAIN, "No action on '%.*s' here; ? shows the keys", (int)name.len,
-			  (const char *)name.data);
+		model_say(m, LOOK_PLAIN, "No action on '%.*s' here; ? shows the keys",
+			  (int)name.len, (const char *)name.data);
 		buf_release(&name);
 		return;
 	}

@@ -80,14 +80,17 @@ struct export *export_begin(struct model *m, struct bytes file)
 	e->name = xmalloc(file.len + 1);
 	memcpy(e->name, file.p, file.len);
 	e->name[file.len] = '\0';
-	e->form = ends_with(file, ".csv") ? FORM_CSV : ends_with(file, ".json") ? FORM_JSON : FORM_TEXT;
+	e->form = ends_with(file, ".csv")    ? FORM_CSV
+		  : ends_with(file, ".json") ? FORM_JSON
+					     : FORM_TEXT;
 	if (!m->connected) {
 		export_cancel(e, "there is no connection to the server");
 		return NULL;
 	}
 	e->file = fopen(e->name, "wxe");
 	if (!e->file) {
-		export_cancel(e, errno == EEXIST ? "there is a file of that name" : strerror(errno));
+		export_cancel(e,
+			      errno == EEXIST ? "there is a file of that name" : strerror(errno));
 		return NULL;
 	}
 	e->page.query = l->query;
@@ -123,7 +126,8 @@ static const char *kind_word(const struct listing_row *r)
 }
 
 /* The names of the servers that have it. */
-static void holders(struct export *e, const struct listing_row *r, struct json *json, struct buf *text)
+static void holders(struct export *e, const struct listing_row *r, struct json *json,
+		    struct buf *text)
 {
 	const struct status *st = &e->m->news.status;
 	for (size_t i = 0; i < r->cells.len && i < st->n_servers; i++) {
@@ -193,8 +197,11 @@ static void write_json(struct export *e, const struct listing_row *r)
 
 static void write_text(struct export *e, const struct listing_row *r)
 {
-	struct column_style style = {.tree = e->page.query.tree, .wide = true, .cells = CELLS_SPACED,
-				     .servers = e->m->news.status.n_servers, .ascii = e->m->ascii};
+	struct column_style style = {.tree = e->page.query.tree,
+				     .wide = true,
+				     .cells = CELLS_SPACED,
+				     .servers = e->m->news.status.n_servers,
+				     .ascii = e->m->ascii};
 	static const enum column order[] = {COLUMN_SIZE, COLUMN_DATE, COLUMN_CELLS};
 	struct buf text = {0};
 	if (style.servers > 8)
@@ -204,8 +211,8 @@ static void write_text(struct export *e, const struct listing_row *r)
 		int width = d->width_long ? d->width_long : cells_width(style.cells, style.servers);
 		buf_clear(&text);
 		d->text(&text, r, &style);
-		fprintf(e->file, d->align == GRID_RIGHT ? "%*.*s  " : "%-*.*s  ", width, (int)text.len,
-			(const char *)text.data);
+		fprintf(e->file, d->align == GRID_RIGHT ? "%*.*s  " : "%-*.*s  ", width,
+			(int)text.len, (const char *)text.data);
 	}
 	buf_clear(&text);
 	column_defs[COLUMN_NAME].text(&text, r, &style);
@@ -246,7 +253,8 @@ static void on_open(struct export *e, const msgpack_object *result)
 		struct buf p = {0};
 		wire_map(&p, 4);
 		wire_put_uint(&p, "table", table);
-		wire_put_bin(&p, "path", i == 0 ? (struct bytes){0} : e->page.folds.items[i - 1].path);
+		wire_put_bin(&p, "path",
+			     i == 0 ? (struct bytes){0} : e->page.folds.items[i - 1].path);
 		wire_put_bool(&p, "open", i == 0);
 		wire_put_bool(&p, "all", i == 0);
 		ask(e, ASK_UNFOLD, "table.fold", &p);
@@ -308,7 +316,8 @@ bool export_answer(struct export *e, uint32_t tag, const msgpack_object *result,
 	} else {
 		char rows[32], before[64];
 		format_count(rows, e->rows);
-		snprintf(before, sizeof(before), "%s row%s written to ", rows, e->rows == 1 ? "" : "s");
+		snprintf(before, sizeof(before), "%s row%s written to ", rows,
+			 e->rows == 1 ? "" : "s");
 		say_name(e, LOOK_GOOD, before, "");
 	}
 	release(e);

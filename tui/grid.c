@@ -133,8 +133,8 @@ int grid_field(struct grid *s, int y, int x, int width, struct bytes shown, enum
 	if (width <= 0)
 		return 0;
 	grid_fill(s, y, x, width, look);
-	text_clip(&cut, shown, (size_t)width, align == GRID_MIDDLE ? TEXT_CLIP_MIDDLE : TEXT_CLIP_END,
-		  s->ascii);
+	text_clip(&cut, shown, (size_t)width,
+		  align == GRID_MIDDLE ? TEXT_CLIP_MIDDLE : TEXT_CLIP_END, s->ascii);
 	struct bytes b = {cut.data, cut.len};
 	if (align == GRID_RIGHT)
 		from += width - (int)text_columns(b);
@@ -181,21 +181,6 @@ void grid_cursor(struct grid *s, int y, int x)
 {
 	s->cursor_y = clamp(y, s->height > 0 ? s->height - 1 : 0);
 	s->cursor_x = clamp(x, s->width > 0 ? s->width - 1 : 0);
-}
-
-void grid_bar(struct grid *s, int y, int x, int width, uint64_t done, uint64_t total, unsigned look)
-{
-	if (width < 3)
-		return;
-	int room = width - 2;
-	double part = total == 0 ? 1.0 : (double)done / (double)total;
-	int full = done >= total ? room : (int)(part * room);
-	if (full == room && done < total)
-		full = room - 1;
-	grid_put(s, y, x, "[", look);
-	for (int i = 0; i < room; i++)
-		grid_put(s, y, x + 1 + i, i < full ? "#" : "-", look);
-	grid_put(s, y, x + width - 1, "]", look);
 }
 
 void grid_print(const struct grid *s, struct buf *out, bool looks)

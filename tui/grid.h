@@ -52,7 +52,11 @@ static inline struct cell *grid_cell(const struct grid *s, int y, int x)
 	return &s->cells[(size_t)y * (size_t)s->width + (size_t)x];
 }
 
-enum grid_align { GRID_LEFT, GRID_RIGHT, GRID_MIDDLE /* left, and what is too long loses its middle */ };
+enum grid_align {
+	GRID_LEFT,
+	GRID_RIGHT,
+	GRID_MIDDLE /* left, and what is too long loses its middle */
+};
 
 /* Draws text that passed text_show() into the columns x..x+width-1 of line y. Blanks fill the
  * rest, what is too long is cut with a mark. Returns the columns that the text took. */
@@ -74,9 +78,6 @@ void grid_fill(struct grid *s, int y, int x, int width, unsigned look);
 void grid_select(struct grid *s, int y);
 
 void grid_cursor(struct grid *s, int y, int x); /* clamped to the grid */
-
-/* "[####----]" in `width` columns (at least 3, else nothing); full only when done == total. */
-void grid_bar(struct grid *s, int y, int x, int width, uint64_t done, uint64_t total, unsigned look);
 
 /* Appends the grid as UTF-8 lines without blanks at their ends, or (looks) as letters. */
 void grid_print(const struct grid *s, struct buf *out, bool looks);

@@ -333,7 +333,9 @@ void model_set_view(struct model *m, enum view v)
 {
 	if (m->view == v)
 		return;
-	if (m->view == VIEW_CONFLICTS && v != VIEW_DETAILS && v != VIEW_HELP)
+	/* Nobody is to keep a table for us that is not looked at. */
+	bool leaves = v != VIEW_CONFLICTS && v != VIEW_DETAILS && v != VIEW_HELP;
+	if (leaves && (m->conflicts.open || m->conflicts.opening))
 		listing_close(&m->conflicts);
 	m->view = v;
 	m->scroll = 0;

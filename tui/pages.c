@@ -98,9 +98,10 @@ static void servers_page(const struct model *m, struct lines *out)
 			lines_addf(out, "     address    ");
 			lines_show(out, own_bytes(&s->address), m->ascii);
 			if (s->direction.len > 0)
-				lines_addf(out, " (%s)", bytes_eq(own_bytes(&s->direction), bytes_of("in"))
-								 ? "it connects"
-								 : "we connect");
+				lines_addf(out, " (%s)",
+					   bytes_eq(own_bytes(&s->direction), bytes_of("in"))
+						   ? "it connects"
+						   : "we connect");
 		}
 		if (s->since > 0) {
 			show_time(a, s->since, FORMAT_SECONDS);
@@ -318,7 +319,8 @@ void page_details(struct lines *out, const struct model *m, const msgpack_object
 	lines_next(out, LOOK_STRONG);
 	lines_addf(out, " ");
 	lines_show(out, path, m->ascii);
-	lines_next(out, bytes_eq(state, bytes_of(row_state_text(ROW_SYNCED))) ? LOOK_GOOD : LOOK_BAD);
+	lines_next(out,
+		   bytes_eq(state, bytes_of(row_state_text(ROW_SYNCED))) ? LOOK_GOOD : LOOK_BAD);
 	lines_addf(out, "   ");
 	lines_show(out, state, m->ascii);
 	if (reason.len > 0) {
@@ -346,8 +348,8 @@ void page_details(struct lines *out, const struct model *m, const msgpack_object
 		format_size(a, size, FORMAT_LONG);
 		show_time(b, mtime, FORMAT_SECONDS);
 		lines_next(out, LOOK_PLAIN);
-		lines_addf(out, "   %s  %s  %s  from ", by_number ? kind_text((enum kind)kind) : "file", a,
-			   b);
+		lines_addf(out, "   %s  %s  %s  from ",
+			   by_number ? kind_text((enum kind)kind) : "file", a, b);
 		lines_show(out, text, m->ascii);
 		lines_addf(out, " (change %llu)", (unsigned long long)counter);
 		if (wire_get_bytes(h, "target", &text) && text.len > 0) {
@@ -387,7 +389,8 @@ void page_details(struct lines *out, const struct model *m, const msgpack_object
 	list = wire_get(row, "events");
 	lines_next(out, LOOK_PLAIN);
 	lines_next(out, LOOK_STRONG);
-	lines_addf(out, wire_count(list) > 0 ? " What happened to it" : " Nothing is recorded of it");
+	lines_addf(out,
+		   wire_count(list) > 0 ? " What happened to it" : " Nothing is recorded of it");
 	for (size_t i = 0; i < wire_count(list); i++) {
 		struct news one = {0};
 		if (news_event(&one, wire_at(list, i))) {
@@ -436,7 +439,8 @@ static void help_page(const struct model *m, struct lines *out)
 	lines_next(out, LOOK_STRONG);
 	lines_addf(out, " Mouse");
 	lines_next(out, LOOK_PLAIN);
-	lines_addf(out, "   click a row, again for its details; wheel; column heads sort; the key bar works");
+	lines_addf(out, "   click a row, again for its details; wheel; column heads sort; the key "
+			"bar works");
 	lines_next(out, LOOK_PLAIN);
 	lines_next(out, LOOK_STRONG);
 	lines_addf(out, " The columns A B C: what each server has of a file");

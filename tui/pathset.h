@@ -1,4 +1,5 @@
-/* A set of paths, each with a number: the marks, the unfolded folders. In the order of the paths. */
+/* A set of paths, each with a number: the marks, the unfolded folders. In the order of the paths.
+ */
 #ifndef TUTTI_PATHSET_H
 #define TUTTI_PATHSET_H
 

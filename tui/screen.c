@@ -217,11 +217,12 @@ static void show_file(struct program *p, struct bytes path)
 	const struct status *st = &p->model.news.status;
 	struct stat sb;
 	if (!strchr(p->options->address, '/') || !st->known) {
-		model_say(&p->model, LOOK_PLAIN, "Only files of a server on this machine can be shown");
+		model_say(&p->model, LOOK_PLAIN,
+			  "Only files of a server on this machine can be shown");
 		return;
 	}
-	char *file = xasprintf("%.*s/%.*s", (int)st->root.len, (const char *)st->root.p, (int)path.len,
-			       (const char *)path.p);
+	char *file = xasprintf("%.*s/%.*s", (int)st->root.len, (const char *)st->root.p,
+			       (int)path.len, (const char *)path.p);
 	if (lstat(file, &sb) < 0 || !S_ISREG(sb.st_mode))
 		model_say(&p->model, LOOK_PLAIN, "There is no such file here to show");
 	else
@@ -238,7 +239,8 @@ static void run_todo(struct program *p)
 	if (todo & TODO_REMEMBER && p->remember) {
 		int r = remember_write(p->remember, &m->files.query);
 		if (r < 0)
-			model_say(m, LOOK_BAD, "The order could not be remembered: %s", strerror(-r));
+			model_say(m, LOOK_BAD, "The order could not be remembered: %s",
+				  strerror(-r));
 	}
 	if (todo & TODO_COPY) {
 		terminal_copy(text);
@@ -255,8 +257,9 @@ static void run_todo(struct program *p)
 	if (todo & TODO_MOUSE) {
 		p->mouse = !p->mouse;
 		terminal_mouse(p->mouse);
-		model_say(m, LOOK_PLAIN, p->mouse ? "The mouse works here; with Shift it selects text"
-						  : "The mouse is the terminal's");
+		model_say(m, LOOK_PLAIN,
+			  p->mouse ? "The mouse works here; with Shift it selects text"
+				   : "The mouse is the terminal's");
 	}
 	if (todo & TODO_RETRY)
 		client_retry_now(p->client);

@@ -328,7 +328,8 @@ void terminal_mouse(bool on)
 
 void terminal_copy(struct bytes text)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	struct buf out = {0};
 	buf_addf(&out, "\033]52;c;");
 	for (size_t i = 0; i < text.len; i += 3) {
@@ -487,7 +488,11 @@ static bool take_byte(uint8_t byte, uint32_t *key)
 	t.bytes[t.n_bytes++] = byte;
 	while (t.n_bytes > 0) {
 		uint8_t lead = t.bytes[0];
-		size_t need = lead < 0xc2 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 1;
+		size_t need = lead < 0xc2   ? 1
+			      : lead < 0xe0 ? 2
+			      : lead < 0xf0 ? 3
+			      : lead < 0xf5 ? 4
+					    : 1;
 		size_t len = text_decode(t.bytes, t.n_bytes, key);
 		if (len > 0) {
 			t.n_bytes = 0;
@@ -527,7 +532,8 @@ struct terminal_event terminal_read(bool readable)
 		uint32_t key;
 		if (code == ERR) {
 			bool gone = first && is_gone();
-			return (struct terminal_event){.kind = gone ? TERMINAL_GONE : TERMINAL_NOTHING};
+			return (struct terminal_event){.kind = gone ? TERMINAL_GONE
+								    : TERMINAL_NOTHING};
 		}
 		if (code == CODE_PASTE_BEGIN) {
 			t.pasting = true;

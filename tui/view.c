@@ -16,8 +16,8 @@ void view_lines(const struct model *m, struct grid *s)
 	for (int i = 0; i < l->body.h && top + (uint64_t)i < m->page.n; i++) {
 		const struct line *line = &m->page.lines[top + (uint64_t)i];
 		int y = l->body.y + i;
-		grid_field(s, y, 0, s->width, lines_text(&m->page, (size_t)top + (size_t)i), GRID_LEFT,
-			  line->look);
+		grid_field(s, y, 0, s->width, lines_text(&m->page, (size_t)top + (size_t)i),
+			   GRID_LEFT, line->look);
 		if (selects && top + (uint64_t)i == at) {
 			grid_put(s, y, 0, ">", line->look);
 			grid_select(s, y);

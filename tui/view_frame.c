@@ -79,7 +79,8 @@ static bool trouble(const struct model *m, struct buf *out)
 	else if (st->in_sync && st->n_servers == 1)
 		buf_addf(out, "in sync (no other server)");
 	else if (st->in_sync)
-		buf_addf(out, st->n_servers == 2 ? "both in sync" : "all %zu in sync", st->n_servers);
+		buf_addf(out, st->n_servers == 2 ? "both in sync" : "all %zu in sync",
+			 st->n_servers);
 	else
 		buf_addf(out, "syncing");
 	return false;
@@ -310,7 +311,8 @@ void view_status(const struct model *m, struct grid *s)
 	if (!m->connected) {
 		show_time(text, m->lost, FORMAT_SECONDS);
 		if (m->ever_connected)
-			buf_addf(&right, "as of %s", s->width >= 60 ? text : text + (text[0] ? 11 : 0));
+			buf_addf(&right, "as of %s",
+				 s->width >= 60 ? text : text + (text[0] ? 11 : 0));
 		else
 			buf_addf(&right, "not connected");
 	} else if (t->frozen) {
@@ -390,7 +392,8 @@ void view_transfers(const struct model *m, struct grid *s)
 		buf_addf(&what, "%c>%c ", letter_of(m, &t->from), letter_of(m, &t->to));
 		show(&what, own_bytes(&t->path), m->ascii);
 		transfer_line(s, b.y + i, buf_bytes(&what), t->done, t->size, t->rate,
-			      t->rate > 0 && t->size > t->done ? (t->size - t->done) / t->rate + 1 : 0,
+			      t->rate > 0 && t->size > t->done ? (t->size - t->done) / t->rate + 1
+							       : 0,
 			      m->ascii);
 	}
 	buf_release(&what);
@@ -448,7 +451,8 @@ static void prompt_line(const struct model *m, struct grid *s, int y)
 		[ASKING_FILTER] = "Filter: ",
 		[ASKING_GO] = ":",
 		[ASKING_WRITE] = "Write the table to: ",
-		[ASKING_SORT] = "Sort by: n name  s size  d date  v state  r reverse  (Esc: as it is)",
+		[ASKING_SORT] =
+			"Sort by: n name  s size  d date  v state  r reverse  (Esc: as it is)",
 		[ASKING_RESYNC_ALL] = "Resync everything on all servers? y: yes, any other key: no",
 		[ASKING_NOTHING] = "",
 	};

@@ -77,10 +77,12 @@ static void row(const struct model *m, struct grid *s, int y, uint64_t position,
 			int indent = name_indent(l, r);
 			if (indent >= 2) {
 				grid_put(s, y, 0, selected ? ">" : " ", look);
-				grid_put(s, y, 1, model_is_marked(m, position, r) ? "*" : " ", LOOK_STRONG);
+				grid_put(s, y, 1, model_is_marked(m, position, r) ? "*" : " ",
+					 LOOK_STRONG);
 			}
 			if (l->style.tree && r->kind == ROW_FOLDER && indent >= 4)
-				grid_put(s, y, indent - 2, r->flags & ROW_UNFOLDED ? "-" : "+", look);
+				grid_put(s, y, indent - 2, r->flags & ROW_UNFOLDED ? "-" : "+",
+					 look);
 			x += indent;
 			w -= indent;
 		}
@@ -172,7 +174,8 @@ void view_rows(const struct model *m, struct grid *s)
 			if (n == 0)
 				break;
 			buf_add(&cut, left.p, n);
-			grid_text(s, body.y + i, s->width > 2 ? 1 : 0, s->width, buf_bytes(&cut), LOOK_PLAIN);
+			grid_text(s, body.y + i, s->width > 2 ? 1 : 0, s->width, buf_bytes(&cut),
+				  LOOK_PLAIN);
 			buf_release(&cut);
 			while (n < left.len && left.p[n] == ' ')
 				n++;
@@ -203,7 +206,8 @@ void view_detail(const struct model *m, struct grid *s)
 		return;
 	for (size_t i = 0; i < r->cells.len && i < 26; i++)
 		if (r->cells.p[i] != '=')
-			buf_addf(&servers, "  %c %s", server_letter(i), cell_words((char)r->cells.p[i]));
+			buf_addf(&servers, "  %c %s", server_letter(i),
+				 cell_words((char)r->cells.p[i]));
 	if (servers.len == 0)
 		buf_addf(&servers, "  all have it");
 	show(&text, r->path, m->ascii);
