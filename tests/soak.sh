@@ -2,6 +2,7 @@
 # Random changes on three servers for a while, now and then with a server that is stopped, killed or
 # held; then all three must be the same, and no content that was to be kept may be missing.
 #	make soak SECONDS=1800 [SEED=n]       or tests/soak.sh SECONDS [SEED]
+# With TREE=DIR in the environment, A starts with a copy of that folder, and half of the changes hit it.
 . "$(dirname "$0")/e2e_lib.sh"
 DEADLINE=${E2E_DEADLINE:-120}
 
@@ -12,8 +13,13 @@ echo "$duration s, seed $seed"
 
 names=(one two three four five six)
 pick() { echo "${names[RANDOM % ${#names[@]}]}"; }
-somewhere() { # a path of one to three components
+real=() # paths of the copied tree
+somewhere() { # a path of one to three components, or one of the real tree
 	local path i depth=$((RANDOM % 3))
+	if [ ${#real[@]} -gt 0 ] && ((RANDOM % 2)); then
+		echo "real/${real[(RANDOM * 32768 + RANDOM) % ${#real[@]}]}"
+		return
+	fi
 	path=$(pick)
 	for ((i = 0; i < depth; i++)); do
 		path+=/$(pick)
@@ -76,6 +82,12 @@ disturb() { # NAME
 	esac
 }
 
+if [ -n "${TREE:-}" ]; then
+	mkdir -p "$work/A"
+	cp -a "$TREE" "$work/A/real"
+	mapfile -t real < <(cd "$work/A/real" && find . -mindepth 1 -printf '%P\n' | grep -v '^kept')
+	echo "a real tree of ${#real[@]} names"
+fi
 start B
 peers[A]=B peers[C]='B A'
 start A
