@@ -290,7 +290,7 @@ static bool listen_local(struct net *net, const char *path, struct buf *problem)
 		}
 	}
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	mode_t before = umask(077);
+	mode_t before = umask(0177);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&at, len) < 0 || listen(fd, 128) < 0)
 		r = -errno;
 	umask(before);
