@@ -546,6 +546,16 @@ static void serve_troubled(struct tiny_server *t, const struct wire_frame *f)
 	answer_status(t, f, three, 3, false, 2, true, "no more inotify watches");
 }
 
+static void serve_conflicts(struct tiny_server *t, const struct wire_frame *f)
+{
+	static const struct said_replica three[] = {
+		{"alpha", "self", "", 0, 0},
+		{"beta", "in sync", "", 0, 0},
+		{"gamma", "in sync", "", 0, 0},
+	};
+	answer_status(t, f, three, 3, true, 1, false, "");
+}
+
 static void serve_alone(struct tiny_server *t, const struct wire_frame *f)
 {
 	answer_status(t, f, both, 1, true, 0, false, "");
@@ -555,11 +565,15 @@ START_TEST(status_begins_with_the_answer)
 {
 	serve(serve_synced);
 	ck_assert_int_eq(run("status"), EXIT_DONE);
-	ck_assert_str_eq(printed(), "All 2 replicas are in sync.\n"
+	ck_assert_str_eq(printed(), "Both replicas are in sync.\n"
 				    "alpha serves /srv/x: 1,204 files, 8.3 MiB\n"
 				    "\n"
 				    "  A  A  127.0.0.1:7075         self\n"
 				    "  B  B  127.0.0.1:7075         in sync\n");
+	stop_serving();
+	serve(serve_conflicts);
+	ck_assert_int_eq(run("status"), EXIT_DONE);
+	ck_assert_ptr_eq(strstr(printed(), "All 3 replicas are in sync, with 1 conflict.\n"), printed());
 	stop_serving();
 	serve(serve_alone);
 	ck_assert_int_eq(run("status"), EXIT_DONE);

@@ -92,7 +92,17 @@ static void print_verdict(struct buf *out, const msgpack_object *status)
 	if (in_sync && !gone && n == 1) {
 		buf_addf(out, "There is one replica; no other server has been met.\n");
 	} else if (in_sync && !gone) {
-		buf_addf(out, "All %zu replicas are in sync.\n", n);
+		uint64_t conflicts = number(status, "conflicts");
+		if (n == 2)
+			buf_addf(out, "Both");
+		else
+			buf_addf(out, "All %zu", n);
+		buf_addf(out, " replicas are in sync");
+		if (conflicts) {
+			buf_addf(out, ", with ");
+			print_count(out, conflicts, "conflict", "conflicts");
+		}
+		buf_addf(out, ".\n");
 	} else {
 		buf_addf(out, in_sync ? "What is connected is in sync" : "Not in sync");
 		print_reasons(out, status);
