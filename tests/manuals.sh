@@ -30,13 +30,20 @@ if [ -z "$(check "$problems")" ]; then
 	exit 1
 fi
 
+# "NAME SECTION" of every manual of ours that a page refers to, in either set of macros.
+references() {
+	sed 's/\\-/-/g' "$1" | sed -n \
+		-e 's/^\.Xr \(tutti[a-z.-]*\) \([1-8]\).*/\1 \2/p' \
+		-e 's/^\.[BR]\{2\} *(* *\(tutti[a-z.-]*\) *(\([1-8]\)).*/\1 \2/p'
+}
+
 : >"$problems"
 for page in "${pages[@]}"; do
 	check "$page" >>"$problems"
 	while read -r name section; do
 		[ -e "$TUTTI_SOURCE/man/$name.$section" ] ||
 			echo "$page refers to $name($section), which is not there" >>"$problems"
-	done < <(sed -n 's/^\.Xr \(tutti[a-z.-]*\) \([1-8]\).*/\1 \2/p' "$page")
+	done < <(references "$page")
 done
 if [ -s "$problems" ]; then
 	cat "$problems" >&2
