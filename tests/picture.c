@@ -172,6 +172,9 @@ START_TEST(picture)
 				.height = HEIGHT};
 
 	fake_sample(fake);
+	/* other machines are behind tunnels */
+	fake->servers[1].address = "127.0.0.1:7076";
+	fake->servers[2].address = "127.0.0.1:7077";
 	uint64_t left = fake->servers[1].pending_bytes;
 	fake->servers[1].pending_bytes = 13200000000;
 	fake_link_start(&link, loop, fake, folder, "alpha");
