@@ -493,6 +493,41 @@ START_TEST(events_after_a_gap)
 }
 END_TEST
 
+START_TEST(events_of_before_are_there_and_can_be_filtered)
+{
+	begin(2, 100, 24);
+	fake_sample(fake);
+	for (int i = 0; i < 40; i++)
+		fake_event(fake, NULL, RIG_NOW - 40 + i, "changed", i % 10 ? "one" : "README", "beta",
+			   "");
+	rig_connect(&rig);
+	ck_assert_uint_eq(rig.m.new_events, 0);
+	rig_type(&rig, "4");
+	ck_assert_uint_eq(rig.m.page.n, 40);
+	ck_assert_uint_eq(rig.m.page_at[VIEW_EVENTS], 39);
+	rig_type(&rig, "/readme\r");
+	ck_assert_uint_eq(rig.m.page_at[VIEW_EVENTS], 0);
+	rig_type(&rig, "n");
+	ck_assert_uint_eq(rig.m.page_at[VIEW_EVENTS], 10);
+	rig_type(&rig, "N");
+	ck_assert_uint_eq(rig.m.page_at[VIEW_EVENTS], 0);
+	rig_type(&rig, "\\readme\r");
+	ck_assert_uint_eq(rig.m.page.n, 4);
+	ck_assert(rig_shows(&rig, "filter: readme"));
+	/* Enter goes to the file. */
+	rig_key(&rig, K_ENTER);
+	ck_assert_int_eq(rig.m.view, VIEW_FILES);
+	ck_assert_str_eq(rig_selected(&rig), "README");
+	rig_type(&rig, "4");
+	rig_key(&rig, K_ESC);
+	ck_assert_uint_eq(rig.m.page.n, 40);
+	rig_type(&rig, "?/freeze\r");
+	ck_assert(rig_shows(&rig, "freeze the table"));
+	rig_type(&rig, "/no such thing\r");
+	ck_assert(rig_shows(&rig, "No line with"));
+}
+END_TEST
+
 START_TEST(an_error_is_said)
 {
 	begin(2, 80, 24);
@@ -796,6 +831,7 @@ int main(void)
 	tcase_add_test(t, the_table_of_conflicts_is_open_while_it_is_shown);
 	tcase_add_test(t, frozen_means_still);
 	tcase_add_test(t, events_after_a_gap);
+	tcase_add_test(t, events_of_before_are_there_and_can_be_filtered);
 	tcase_add_test(t, an_error_is_said);
 	tcase_add_test(t, answers_of_old_tables_do_no_harm);
 	tcase_add_test(t, extreme_numbers_are_harmless);

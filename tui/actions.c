@@ -2,6 +2,7 @@
 #include "config.h"
 #include "model.h"
 
+#include "filter.h"
 #include "path.h"
 #include "wire.h"
 
@@ -62,12 +63,45 @@ static void ask_for(struct model *m, enum prompt_kind what, struct bytes text)
 	prompt_set(&m->prompt, text);
 }
 
+static void say_not_found(struct model *m)
+{
+	struct buf text = {0};
+	show(&text, (struct bytes){m->found.data, m->found.len}, m->ascii);
+	model_say(m, LOOK_PLAIN, "No line with \"%.*s\" here", (int)text.len,
+		  (const char *)text.data);
+	buf_release(&text);
+}
+
+/* On the screens that are lines of text: the next one with the text, wrapping round. */
+static void find_line(struct model *m, bool back)
+{
+	uint64_t n = m->page.n, *at = &m->page_at[m->view], from = *at;
+	bool selects = model_selects_lines(m);
+	if (!selects && m->found_line != LINE_NONE && m->found_line < n)
+		from = m->found_line;
+	for (uint64_t i = 1; i <= n; i++) {
+		uint64_t line = (from + (back ? n - i : i)) % n;
+		if (!filter_contains(lines_text(&m->page, (size_t)line),
+				     (struct bytes){m->found.data, m->found.len}))
+			continue;
+		*at = line;
+		m->found_line = line;
+		m->tail = false;
+		return;
+	}
+	say_not_found(m);
+}
+
 static void find(struct model *m, bool back)
 {
 	struct listing *l = model_rows(m);
 	struct buf p = {0};
 	if (m->found.len == 0) {
 		ask_for(m, ASKING_FIND, (struct bytes){0});
+		return;
+	}
+	if (!model_shows_rows(m)) {
+		find_line(m, back);
 		return;
 	}
 	if (!l->open)
@@ -98,9 +132,21 @@ static void set_sort(struct model *m, enum table_sort sort)
 
 static void set_filter(struct model *m, struct bytes text)
 {
+	if (m->view == VIEW_EVENTS) {
+		buf_clear(&m->event_filter);
+		buf_add(&m->event_filter, text.p, text.len);
+		m->tail = true;
+		return;
+	}
 	if (m->view == VIEW_CONFLICTS)
 		model_set_view(m, VIEW_FILES);
 	listing_set_filter(&m->files, text);
+}
+
+static struct bytes present_filter(const struct model *m)
+{
+	const struct buf *b = m->view == VIEW_EVENTS ? &m->event_filter : &m->files.filter;
+	return (struct bytes){b->data, b->len};
 }
 
 static void resync_path(struct model *m, struct bytes path)
@@ -185,7 +231,7 @@ static void find_command(struct model *m, struct bytes rest)
 {
 	buf_clear(&m->found);
 	buf_add(&m->found, rest.p, rest.len);
-	if (rest.len > 0 && model_shows_rows(m))
+	if (rest.len > 0)
 		find(m, false);
 }
 
@@ -459,6 +505,8 @@ static void back(struct model *m)
 {
 	if (m->ranging)
 		m->ranging = false;
+	else if (m->view == VIEW_EVENTS && m->event_filter.len > 0)
+		set_filter(m, (struct bytes){0});
 	else if (m->view != VIEW_FILES)
 		pop_view(m);
 	else if (m->files.filter.len > 0)
@@ -697,8 +745,7 @@ void model_act(struct model *m, enum action a)
 		find(m, a == DO_FIND_PREVIOUS);
 		break;
 	case DO_FILTER:
-		ask_for(m, ASKING_FILTER,
-			(struct bytes){m->files.filter.data, m->files.filter.len});
+		ask_for(m, ASKING_FILTER, present_filter(m));
 		break;
 	case DO_SORT:
 		ask_for(m, ASKING_SORT, (struct bytes){0});

@@ -8,8 +8,8 @@
 const struct key_binding key_bindings[] = {
 	/* The key bar shows these in this order, as many as fit. */
 	{DO_HELP, IN_ALL, {'?', K_F1}, "Help", "this help; again: back"},
-	{DO_FIND, IN_ROWS, {'/', K_F3}, "Find", "find a name"},
-	{DO_FILTER, IN_ROWS, {'\\', '&', K_F4}, "Filter",
+	{DO_FIND, IN_ALL, {'/', K_F3}, "Find", "find a name, or words on the other screens"},
+	{DO_FILTER, IN_ROWS | IN_EVENTS, {'\\', '&', K_F4}, "Filter",
 		"show only what matches: words, state:NAME, kind:NAME; empty: all"},
 	{DO_SORT, IN_ROWS, {'s', K_F6}, "Sort", "sort by name, size, date or state (then n s d v)"},
 	{DO_TREE, IN_ROWS, {'t', K_F5}, "Tree", "tree or flat table"},
@@ -49,8 +49,8 @@ const struct key_binding key_bindings[] = {
 		"fold or unfold a folder, details of a file; in Events and Transfers: go to it"},
 	{DO_NEXT_SCREEN, IN_ALL, {K_TAB}, NULL, "next screen"},
 	{DO_PREVIOUS_SCREEN, IN_ALL, {K_BACKTAB}, NULL, "previous screen"},
-	{DO_FIND_NEXT, IN_ROWS, {'n'}, NULL, "find the next"},
-	{DO_FIND_PREVIOUS, IN_ROWS, {'N'}, NULL, "find the previous"},
+	{DO_FIND_NEXT, IN_ALL, {'n'}, NULL, "find the next"},
+	{DO_FIND_PREVIOUS, IN_ALL, {'N'}, NULL, "find the previous"},
 	{DO_REVERSE, IN_ROWS, {'I'}, NULL, "turn the order round"},
 	{DO_RANGE, IN_ROWS, {'v'}, NULL, "begin a range of marks; again: mark it"},
 	{DO_INVERT, IN_ROWS, {'*'}, NULL, "invert the marks of the rows in the window"},

@@ -49,11 +49,20 @@ void lines_show(struct lines *l, struct bytes raw, bool ascii)
 	show(&l->text, raw, ascii);
 }
 
+struct bytes lines_last(const struct lines *l)
+{
+	size_t from = l->lines[l->n - 1].from;
+	return (struct bytes){l->text.data + from, l->text.len - from};
+}
+
+void lines_drop(struct lines *l)
+{
+	l->text.len = l->lines[--l->n].from;
+}
+
 void lines_pad(struct lines *l, size_t column)
 {
-	const struct line *last = &l->lines[l->n - 1];
-	struct bytes b = {l->text.data + last->from, l->text.len - last->from};
-	for (size_t at = text_columns(b); at < column; at++)
+	for (size_t at = text_columns(lines_last(l)); at < column; at++)
 		buf_add_char(&l->text, ' ');
 }
 

@@ -29,6 +29,8 @@ void lines_show(struct lines *l, struct bytes raw, bool ascii);
 void lines_pad(struct lines *l, size_t column);
 /* The path that the present line speaks of. Nothing can be appended to the line after it. */
 void lines_path(struct lines *l, struct bytes path);
+struct bytes lines_last(const struct lines *l); /* the present line so far; before lines_path */
+void lines_drop(struct lines *l);               /* takes it out again; likewise */
 void lines_end(struct lines *l); /* before reading */
 
 struct bytes lines_text(const struct lines *l, size_t i);

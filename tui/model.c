@@ -34,6 +34,11 @@ unsigned model_place(const struct model *m)
 	return views[m->view].place;
 }
 
+bool model_selects_lines(const struct model *m)
+{
+	return (model_place(m) & (IN_TRANSFERS | IN_EVENTS)) != 0;
+}
+
 bool model_shows_rows(const struct model *m)
 {
 	return m->view == VIEW_FILES || m->view == VIEW_CONFLICTS;
@@ -51,7 +56,7 @@ struct listing *model_rows(struct model *m)
 
 void model_init(struct model *m, listing_ask_fn *ask, void *ctx)
 {
-	*m = (struct model){.ask = ask, .ctx = ctx, .tail = true};
+	*m = (struct model){.ask = ask, .ctx = ctx, .tail = true, .found_line = LINE_NONE};
 	listing_init(&m->files, ask, ctx, (uint32_t)TAG_FILES << 24);
 	listing_init(&m->conflicts, ask, ctx, (uint32_t)TAG_CONFLICTS << 24);
 	m->conflicts.query.tree = false;
@@ -61,7 +66,8 @@ void model_init(struct model *m, listing_ask_fn *ask, void *ctx)
 void model_release(struct model *m)
 {
 	struct buf *bufs[] = {&m->todo_text, &m->address,  &m->reason,       &m->range_from,
-			      &m->found,     &m->message, &m->details_path, &m->resync_failed};
+			      &m->found,     &m->message, &m->details_path, &m->resync_failed,
+			      &m->event_filter};
 	for (size_t i = 0; i < ARRAY_LEN(bufs); i++)
 		buf_release(bufs[i]);
 	listing_release(&m->files);
@@ -133,9 +139,9 @@ void model_up(struct model *m)
 	listing_open(&m->files);
 	if (m->view == VIEW_CONFLICTS)
 		listing_open(&m->conflicts);
-	wire_map(&p, m->news.next_event > 0);
-	if (m->news.next_event > 0)
-		wire_put_uint(&p, "since", m->news.next_event);
+	/* At first all that the server remembers. */
+	wire_map(&p, 1);
+	wire_put_uint(&p, "since", m->news.next_event);
 	model_ask(m, ASK_EVENTS, "events", &p);
 	ask_plain(m, ASK_PEERS, "peers");
 	if (m->view == VIEW_DETAILS)
@@ -173,7 +179,7 @@ static void on_events(struct model *m, const msgpack_object *result)
 		news_note(&m->news, m->now, "more happened meanwhile than the server remembers");
 	if (m->again)
 		news_note(&m->news, m->now, "connected again");
-	if (m->view != VIEW_EVENTS)
+	if (m->view != VIEW_EVENTS && !first)
 		m->new_events += added;
 }
 
@@ -340,6 +346,7 @@ void model_set_view(struct model *m, enum view v)
 	m->view = v;
 	m->scroll = 0;
 	m->ranging = false;
+	m->found_line = LINE_NONE;
 	if (v == VIEW_CONFLICTS && !m->conflicts.open && m->connected)
 		listing_open(&m->conflicts);
 	if (v == VIEW_EVENTS)
@@ -380,7 +387,7 @@ static void scroll_page(struct model *m)
 		*at = n - 1;
 	if (*at >= n)
 		*at = n > 0 ? n - 1 : 0;
-	if (m->view == VIEW_HELP || m->view == VIEW_DETAILS || m->view == VIEW_SERVERS) {
+	if (!model_selects_lines(m)) {
 		/* No line is selected here: `at` is the first one on the screen. */
 		if (*at + h > n)
 			*at = n > h ? n - h : 0;

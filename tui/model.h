@@ -24,6 +24,8 @@ enum view {
 	VIEWS_N
 };
 
+#define LINE_NONE UINT64_MAX
+
 enum prompt_kind {
 	ASKING_NOTHING,
 	ASKING_FIND,
@@ -76,6 +78,8 @@ struct model {
 	struct lines page;    /* of the views that are no table */
 	uint64_t page_top[VIEWS_N], page_at[VIEWS_N];
 	bool tail;            /* Events: stay on the last */
+	struct buf event_filter; /* Events shows only lines with this text */
+	uint64_t found_line;  /* of a page without a selected line; LINE_NONE: none */
 	size_t scroll;        /* columns, of flat names */
 
 	struct pathset marks;
@@ -151,6 +155,7 @@ bool model_shows_rows(const struct model *m);            /* Files or Conflicts *
 const struct listing *model_listing(const struct model *m); /* the one that is shown */
 bool model_is_marked(const struct model *m, uint64_t position, const struct listing_row *r);
 unsigned model_place(const struct model *m);             /* enum key_place of the view */
+bool model_selects_lines(const struct model *m);         /* Transfers, Events */
 bool model_offers(const struct model *m, enum action a); /* read-only programs offer less */
 const char *view_name(enum view v);
 

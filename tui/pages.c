@@ -3,6 +3,7 @@
 #include "pages.h"
 
 #include "entry.h"
+#include "filter.h"
 #include "path.h"
 #include "wire.h"
 
@@ -219,6 +220,7 @@ static unsigned event_look(const struct event *e)
 
 static void events_page(const struct model *m, struct lines *out)
 {
+	struct bytes filter = {m->event_filter.data, m->event_filter.len};
 	for (size_t i = 0; i < m->news.n_events; i++) {
 		const struct event *e = news_event_at(&m->news, i);
 		char time[20];
@@ -226,12 +228,15 @@ static void events_page(const struct model *m, struct lines *out)
 		lines_next(out, event_look(e));
 		lines_addf(out, "   %s  ", time);
 		event_words(&out->text, e, m->ascii);
-		if (e->path.len > 0)
+		if (!filter_contains(lines_last(out), filter))
+			lines_drop(out);
+		else if (e->path.len > 0)
 			lines_path(out, own_bytes(&e->path));
 	}
-	if (m->news.n_events == 0) {
+	if (out->n == 0) {
 		lines_next(out, LOOK_PLAIN);
-		lines_addf(out, "   Nothing has happened since this screen was opened.");
+		lines_addf(out, filter.len > 0 ? "   Nothing matches; Esc shows all again."
+					       : "   Nothing is known to have happened.");
 	}
 }
 
@@ -323,7 +328,7 @@ void page_details(struct lines *out, const struct model *m, const msgpack_object
 		   bytes_eq(state, bytes_of(row_state_text(ROW_SYNCED))) ? LOOK_GOOD : LOOK_BAD);
 	lines_addf(out, "   ");
 	lines_show(out, state, m->ascii);
-	if (reason.len > 0) {
+	if (reason.len > 0 && !bytes_eq(reason, state)) {
 		lines_addf(out, ": ");
 		lines_show(out, reason, m->ascii);
 	}
@@ -380,7 +385,7 @@ void page_details(struct lines *out, const struct model *m, const msgpack_object
 		lines_pad(out, 22);
 		lines_addf(out, " %s", cell_words(cell));
 		wire_get_str(r, "reason", &text);
-		if (text.len > 0) {
+		if (text.len > 0 && !bytes_eq(text, bytes_of(cell_words(cell)))) {
 			lines_addf(out, ": ");
 			lines_show(out, text, m->ascii);
 		}

@@ -6,7 +6,7 @@ void view_lines(const struct model *m, struct grid *s)
 {
 	const struct layout *l = &m->layout;
 	uint64_t top = m->page_top[m->view], at = m->page_at[m->view];
-	bool selects = (model_place(m) & (IN_TRANSFERS | IN_EVENTS)) != 0;
+	bool selects = model_selects_lines(m);
 
 	if (l->heads.h > 0) {
 		grid_fill(s, l->heads.y, 0, s->width, LOOK_HEAD);
@@ -18,6 +18,10 @@ void view_lines(const struct model *m, struct grid *s)
 		int y = l->body.y + i;
 		grid_field(s, y, 0, s->width, lines_text(&m->page, (size_t)top + (size_t)i),
 			   GRID_LEFT, line->look);
+		if (!selects && top + (uint64_t)i == m->found_line) {
+			grid_select(s, y);
+			grid_cursor(s, y, 0);
+		}
 		if (selects && top + (uint64_t)i == at) {
 			grid_put(s, y, 0, ">", line->look);
 			grid_select(s, y);

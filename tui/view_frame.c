@@ -292,19 +292,20 @@ void view_status(const struct model *m, struct grid *s)
 	position_words(m, &left);
 	if (m->layout.transfers_in_status)
 		short_transfers(m, &left);
-	if (s->width >= 60 && m->view == VIEW_FILES) {
-		if (t->filter.len > 0) {
+	const struct buf *filter = m->view == VIEW_EVENTS ? &m->event_filter : &t->filter;
+	if (s->width >= 60 && (m->view == VIEW_FILES || m->view == VIEW_EVENTS)) {
+		if (filter->len > 0) {
 			struct buf shown = {0}, cut = {0};
-			show(&shown, buf_bytes(&t->filter), m->ascii);
+			show(&shown, buf_bytes(filter), m->ascii);
 			text_clip(&cut, buf_bytes(&shown), 24, TEXT_CLIP_END, m->ascii);
 			buf_addf(&right, "filter: ");
 			buf_add(&right, cut.data, cut.len);
 			buf_release(&shown);
 			buf_release(&cut);
-		} else if (!t->query.only) {
+		} else if (m->view == VIEW_EVENTS || !t->query.only) {
 			buf_addf(&right, "no filter");
 		}
-		if (t->query.only)
+		if (m->view == VIEW_FILES && t->query.only)
 			buf_addf(&right, "%sonly what is not in sync", right.len > 0 ? ", " : "");
 		buf_addf(&right, " -- ");
 	}
@@ -428,9 +429,11 @@ void view_event(const struct model *m, struct grid *s)
 		}
 		look = LOOK_BUSY;
 	} else if (e) {
+		/* With its date when it is long ago. */
+		bool today = m->now - e->time < INT64_C(12) * 3600 * 1000000000;
 		char time[20];
-		show_time(time, e->time, FORMAT_SECONDS);
-		buf_addf(&left, "%s ", time + (strlen(time) > 11 ? 11 : 0));
+		show_time(time, e->time, today ? FORMAT_SECONDS : FORMAT_SHORT);
+		buf_addf(&left, "%s ", time + (today && strlen(time) > 11 ? 11 : 0));
 		event_words(&left, e, m->ascii);
 	}
 	if (m->new_events > 0 && s->width >= 60) {
