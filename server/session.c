@@ -556,7 +556,7 @@ static void on_events(struct session *s, uint32_t id, const msgpack_object *para
 	}
 	struct buf map = {0};
 	wire_map(&map, 4);
-	wire_put_uint(&map, "first", from);
+	wire_put_uint(&map, "first", events->first);
 	wire_put_uint(&map, "next", events->next);
 	wire_put_bool(&map, "gap", gap);
 	wire_key(&map, "events");
