@@ -498,8 +498,8 @@ START_TEST(events_of_before_are_there_and_can_be_filtered)
 	begin(2, 100, 24);
 	fake_sample(fake);
 	for (int i = 0; i < 40; i++)
-		fake_event(fake, NULL, RIG_NOW - 40 + i, "changed", i % 10 ? "one" : "README", "beta",
-			   "");
+		fake_event(fake, NULL, RIG_NOW - 40 + i, "changed", i % 10 ? "one" : "README",
+			   "beta", "");
 	rig_connect(&rig);
 	ck_assert_uint_eq(rig.m.new_events, 0);
 	rig_type(&rig, "4");

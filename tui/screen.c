@@ -279,6 +279,8 @@ static void on_input(struct ev_loop *loop, ev_io *w, int events)
 	struct terminal_event e;
 	(void)events;
 	read_clock(p);
+	/* Also for bytes that are no key yet, or none at all: whoever waits for a frame gets one. */
+	draw_soon(p, true);
 	for (bool readable = true;; readable = false) {
 		e = terminal_read(readable);
 		switch (e.kind) {
@@ -304,7 +306,6 @@ static void on_input(struct ev_loop *loop, ev_io *w, int events)
 			model_mouse(&p->model, MOUSE_WHEEL_DOWN, e.y, e.x);
 			break;
 		}
-		draw_soon(p, true);
 		if (p->model.todo)
 			run_todo(p);
 		if (p->child_fd >= 0)
