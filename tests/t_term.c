@@ -541,11 +541,10 @@ END_TEST
 START_TEST(monkey)
 {
 	static const char *const words[] = {
-		"j",      "k",     "G",      "g",  "l",    "h",   "\r",   "\033",  "\033OA", "\033OB",
-		"\033[5~", "\033[6~", "t", "]",    "[",   "s",    "d",      "v",      "n",
-		" ",      "*",     "U",      "v",  "?",    "i",   "1",    "2",     "3",      "4",
-		"5",      "\t",    "!",      "F",  "Z",    "/",   "f1\r", "\\",    "caf\xc3\xa9\r",
-		"\xff\xc3",  "\033[<0;9;9M", "\033[<64;9;9M", "\033[200~x\033[201~", "R",  "y", "r", "I",
+		"j", "k", "G", "g", "l", "h", "\r", "\033", "\033OA", "\033OB", "\033[5~", "\033[6~",
+		"t", "]", "[", "s", "d", "v", "n", " ", "*", "U", "v", "?", "i", "1", "2", "3", "4",
+		"5", "\t", "!", "F", "Z", "/", "f1\r", "\\", "caf\xc3\xa9\r", "\xff\xc3",
+		"\033[<0;9;9M", "\033[<64;9;9M", "\033[200~x\033[201~", "R", "y", "r", "I",
 	};
 	uint64_t state = 20261122;
 	fake_many(fake, 2000);
@@ -562,8 +561,8 @@ START_TEST(monkey)
 			char name[40];
 			snprintf(name, sizeof(name), "d%04u/f%u", (unsigned)(random >> 30) % 3,
 				 (unsigned)(random >> 50));
-			fake_put(fake, name, KIND_FILE, random % 1000000, 1795356000, ROW_WAITING, "=<?",
-				 "soon");
+			fake_put(fake, name, KIND_FILE, random % 1000000, 1795356000, ROW_WAITING,
+				 "=<?", "soon");
 			fake_link_push(&link_);
 			fake_link_progress(&link_, i % 2);
 		}

@@ -279,7 +279,7 @@ static void on_input(struct ev_loop *loop, ev_io *w, int events)
 	struct terminal_event e;
 	(void)events;
 	read_clock(p);
-	/* Also for bytes that are no key yet, or none at all: whoever waits for a frame gets one. */
+	/* Also for bytes that are no key yet: whoever waits for a frame gets one. */
 	draw_soon(p, true);
 	for (bool readable = true;; readable = false) {
 		e = terminal_read(readable);
