@@ -201,7 +201,7 @@ void consume_at(struct engine *e, node_t n, struct dot d)
 }
 
 /* Changing or deleting a shown file also removes the heads that it showed wherever else they are
- * listed: at the path that this is a copy of, and at the copies of this path (SEMANTICS.md). */
+ * listed: at the path that this is a copy of, and at the copies of this path. */
 static void consume(struct engine *e, node_t n)
 {
 	const struct head *shown = shown_head(e, n);
@@ -715,7 +715,12 @@ static void look_failed(struct engine *e, node_t n, int error, uint32_t walk)
 		look_busy(e, n);
 	} else if ((error == -ENOENT || error == -ENOTDIR || error == -ELOOP) && parent != NODE_ROOT &&
 	           parent != NODE_NONE) {
-		queue_look(e, parent, walk, walk == 0);
+		const struct slot *p = slot_of(e, parent);
+		struct found gone = {.kind = KIND_ABSENT};
+		if (p->kind == KIND_DIR || p->flags & (F_JOB | F_LOOKING | F_LOOK_QUEUED))
+			queue_look(e, parent, walk, walk == 0);
+		else if (local_found(e, n, &gone)) /* it went while a job kept it from going along */
+			walk_changed(e, walk);
 	} else {
 		problem_set(e, 0, n, error_text(error));
 	}

@@ -1,6 +1,6 @@
 /*
- * What one replica holds at one path (SEMANTICS.md "Model"): heads, context, and the register of
- * the permission bits; and the merge of two such states. Knows nothing of paths or of disks.
+ * What one replica holds at one path (doc/ARCHITECTURE.md has the words): heads, context, and the
+ * register of the permission bits; and the merge of two such states. Knows nothing of paths or of disks.
  */
 #ifndef TUTTI_ENTRY_H
 #define TUTTI_ENTRY_H

@@ -1,4 +1,4 @@
-/* The engine in a simulated world: the rows of SEMANTICS.md's tables, then random histories. */
+/* The engine in a simulated world: what must come of each kind of change, then random histories. */
 #include "config.h"
 #include "world.h"
 

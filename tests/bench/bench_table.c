@@ -1,5 +1,5 @@
 /* Measures tree, rows and tables at full size: bench_table [ROWS]. Prints one line for each kind
- * of work: the time of one, and for what has a budget (DESIGN: 2 ms a key) the slowest too. */
+ * of work: the time of one, and for what has a budget (2 ms a key) the slowest too. */
 #include "config.h"
 #include "table.h"
 #include "entry.h"
