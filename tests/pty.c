@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/pidfd.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -151,6 +152,7 @@ static void on_report(struct ev_loop *loop, ev_io *w, int events)
 		ev_io_stop(loop, w);
 	} else if (r.what == 'P') {
 		p->program = r.value;
+		p->handle = pidfd_open(p->program, 0);
 	} else if (r.what == 'S') {
 		p->stopped = true;
 	} else {
@@ -210,7 +212,7 @@ void pty_start(struct pty *p, struct ev_loop *loop, const struct pty_options *o)
 	struct winsize size = {.ws_row = (unsigned short)o->height,
 			       .ws_col = (unsigned short)o->width};
 	int sync[2], report[2], order[2];
-	*p = (struct pty){.loop = loop};
+	*p = (struct pty){.loop = loop, .handle = -1};
 	not_inherited(sync);
 	not_inherited(report);
 	not_inherited(order);
@@ -252,8 +254,8 @@ void pty_start(struct pty *p, struct ev_loop *loop, const struct pty_options *o)
 void pty_release(struct pty *p)
 {
 	if (!p->ended) {
-		kill(p->program, SIGKILL);
-		kill(p->program, SIGCONT);
+		pidfd_send_signal(p->handle, SIGKILL, NULL, 0);
+		pidfd_send_signal(p->handle, SIGCONT, NULL, 0);
 	}
 	close(p->order);
 	while (waitpid(p->shell, NULL, 0) < 0 && errno == EINTR)
@@ -263,6 +265,8 @@ void pty_release(struct pty *p)
 	ev_io_stop(p->loop, &p->from_report);
 	close(p->sync);
 	close(p->report);
+	if (p->handle >= 0)
+		close(p->handle);
 	vterm_free(p->vterm);
 	buf_release(&p->raw);
 }
@@ -404,7 +408,7 @@ void pty_cursor(struct pty *p, int *y, int *x)
 
 void pty_signal(struct pty *p, int signal)
 {
-	ck_assert_int_eq(kill(p->program, signal), 0);
+	ck_assert_int_eq(pidfd_send_signal(p->handle, signal, NULL, 0), 0);
 }
 
 static bool has_stopped(struct pty *p, const void *arg)

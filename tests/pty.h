@@ -26,6 +26,7 @@ struct pty {
 	uint64_t frames;     /* bytes that came through sync */
 	bool stopped, ended;
 	pid_t program;
+	int handle;          /* of the program: a number may be given to another after its end */
 	int status;          /* of waitpid, once it ended */
 	struct termios before;
 	ev_io from_terminal, from_sync, from_report;
