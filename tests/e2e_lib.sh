@@ -5,6 +5,7 @@ export LC_ALL=C.UTF-8
 unset TUTTI_SERVER NOTIFY_SOCKET JOURNAL_STREAM || :
 
 : "${TUTTI_BUILD:=.}"
+exec 9>&2 # where failures are told, whatever is hidden
 tuttid=$TUTTI_BUILD/tuttid
 tutti=$TUTTI_BUILD/tutti
 DEADLINE=${E2E_DEADLINE:-30} # seconds that anything may take
@@ -37,7 +38,7 @@ trap clean_up EXIT
 trap 'exit 1' HUP INT TERM
 
 fail() {
-	echo "FAILED: $*" >&2
+	echo "FAILED: $*" >&9
 	exit 1
 }
 
@@ -52,7 +53,7 @@ await() { # WHAT COMMAND...
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ "$SECONDS" -lt "$end" ] || fail "waited $DEADLINE s in vain for: $what"
-		read -rt 0.03 <> <(:) || :
+		sleep 0.03
 	done
 }
 
