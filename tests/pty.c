@@ -10,10 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/pidfd.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <utmp.h>
 
 enum { DEADLINE_S = 20 };
 
@@ -152,7 +153,7 @@ static void on_report(struct ev_loop *loop, ev_io *w, int events)
 		ev_io_stop(loop, w);
 	} else if (r.what == 'P') {
 		p->program = r.value;
-		p->handle = pidfd_open(p->program, 0);
+		p->handle = (int)syscall(SYS_pidfd_open, p->program, 0);
 	} else if (r.what == 'S') {
 		p->stopped = true;
 	} else {
@@ -216,15 +217,23 @@ void pty_start(struct pty *p, struct ev_loop *loop, const struct pty_options *o)
 	not_inherited(sync);
 	not_inherited(report);
 	not_inherited(order);
-	p->shell = forkpty(&p->master, NULL, NULL, &size);
+	/* How the terminal was is asked before anybody can have changed it. */
+	int terminal;
+	ck_assert_int_eq(openpty(&p->master, &terminal, NULL, NULL, &size), 0);
+	ck_assert_int_eq(tcgetattr(terminal, &p->before), 0);
+	p->shell = fork();
 	ck_assert_int_ge(p->shell, 0);
 	if (p->shell == 0) {
+		close(p->master);
+		if (login_tty(terminal) < 0)
+			_exit(127);
 		fcntl(sync[1], F_SETFD, 0);
 		close(sync[0]);
 		close(report[0]);
 		close(order[1]);
 		shell(o, sync[1], report[1], order[0]);
 	}
+	close(terminal);
 	close(sync[1]);
 	close(report[1]);
 	close(order[0]);
@@ -234,7 +243,6 @@ void pty_start(struct pty *p, struct ev_loop *loop, const struct pty_options *o)
 	fcntl(p->master, F_SETFD, FD_CLOEXEC);
 	fcntl(p->master, F_SETFL, O_NONBLOCK);
 	fcntl(p->sync, F_SETFL, O_NONBLOCK);
-	ck_assert_int_eq(tcgetattr(p->master, &p->before), 0);
 	p->vterm = vterm_new(o->height, o->width);
 	vterm_set_utf8(p->vterm, 1);
 	p->screen = vterm_obtain_screen(p->vterm);
@@ -251,11 +259,16 @@ void pty_start(struct pty *p, struct ev_loop *loop, const struct pty_options *o)
 	pty_until(p, has_started, NULL, "the program to start");
 }
 
+static long send_signal(struct pty *p, int number)
+{
+	return syscall(SYS_pidfd_send_signal, p->handle, number, NULL, 0);
+}
+
 void pty_release(struct pty *p)
 {
 	if (!p->ended) {
-		pidfd_send_signal(p->handle, SIGKILL, NULL, 0);
-		pidfd_send_signal(p->handle, SIGCONT, NULL, 0);
+		send_signal(p, SIGKILL);
+		send_signal(p, SIGCONT);
 	}
 	close(p->order);
 	while (waitpid(p->shell, NULL, 0) < 0 && errno == EINTR)
@@ -408,7 +421,7 @@ void pty_cursor(struct pty *p, int *y, int *x)
 
 void pty_signal(struct pty *p, int signal)
 {
-	ck_assert_int_eq(pidfd_send_signal(p->handle, signal, NULL, 0), 0);
+	ck_assert_int_eq(send_signal(p, signal), 0);
 }
 
 static bool has_stopped(struct pty *p, const void *arg)

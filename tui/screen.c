@@ -15,8 +15,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/pidfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -197,7 +197,8 @@ static void run_pager(struct program *p, const char *path)
 		execl("/bin/sh", "sh", "-c", command, "tutti", path, (char *)NULL);
 		_exit(127);
 	}
-	p->child_fd = p->child > 0 ? pidfd_open(p->child, 0) : -1;
+	/* By number, as not every C library has a function for it. */
+	p->child_fd = p->child > 0 ? (int)syscall(SYS_pidfd_open, p->child, 0) : -1;
 	if (p->child_fd < 0) {
 		if (p->child > 0)
 			waitpid(p->child, NULL, 0);
