@@ -291,6 +291,7 @@ struct odd_entry {
 	uint8_t maker;
 	uint64_t counter, context, seq, size, kind, hash_size, mode;
 	const char *data;
+	const uint8_t *hash; /* else that of the data */
 };
 
 static void index_of(struct wire_peer *p, const struct odd_entry *e)
@@ -298,7 +299,9 @@ static void index_of(struct wire_peer *p, const struct odd_entry *e)
 	uint8_t id[16], hash[32] = {0};
 	struct buf map = {0};
 	memset(id, e->maker, sizeof(id));
-	if (e->data)
+	if (e->hash)
+		memcpy(hash, e->hash, sizeof(hash));
+	else if (e->data)
 		digest_once(e->data, strlen(e->data), hash);
 	wire_map(&map, 4);
 	wire_key(&map, "ids");
@@ -492,41 +495,12 @@ START_TEST(wrong_content_is_not_shown)
 {
 	struct wire_peer p;
 	struct odd_entry e = good;
+	uint8_t hash[32] = {1, 2, 3};
+	e.path = "new";
+	e.hash = hash;
 	greet(&p, 9);
 	say_nothing_seen(&p);
-	struct buf map = {0};
-	uint8_t id[16], hash[32] = {1, 2, 3};
-	memset(id, 9, sizeof(id));
-	wire_map(&map, 4);
-	wire_key(&map, "ids");
-	wire_array(&map, 1);
-	wire_fixed(&map, id, 16);
-	wire_put_uint(&map, "to", e.seq);
-	wire_put_bool(&map, "more", false);
-	wire_key(&map, "e");
-	wire_array(&map, 1);
-	wire_array(&map, 7);
-	wire_bin(&map, bytes_of("file")); /* over one that is there */
-	wire_uint(&map, 1);
-	wire_array(&map, 1);
-	wire_array(&map, 8);
-	wire_uint(&map, 1);
-	wire_uint(&map, 5);
-	wire_int(&map, 0);
-	wire_fixed(&map, hash, 32);
-	wire_nil(&map);
-	wire_uint(&map, 0);
-	wire_uint(&map, 1);
-	wire_uint(&map, INT64_MAX / 2);
-	wire_array(&map, 1);
-	wire_array(&map, 2);
-	wire_uint(&map, 0);
-	wire_uint(&map, 1);
-	wire_nil(&map);
-	wire_nil(&map);
-	wire_bin(&map, bytes_of("wrong"));
-	notification(&p, "index", &map);
-	buf_release(&map);
+	index_of(&p, &e);
 	/* It asks for the content itself then, and gets the wrong one again, or none. */
 	const struct wire_frame *f;
 	int asked = 0;
@@ -542,10 +516,157 @@ START_TEST(wrong_content_is_not_shown)
 		say(&p, &b);
 		asked++;
 	}
-	char *content = get(dir, "root/file");
-	ck_assert_str_eq(content, "content of the file");
+	ck_assert(!there(dir, "root/new"));
+	hang_up(&p);
+}
+END_TEST
+
+/* ---- large contents --------------------------------------------------------------------- */
+
+enum { PART = 256 * 1024, LARGE = 41 * PART + 1234 };
+
+struct progress {
+	uint64_t n, active, done, size;
+};
+
+static void on_progress(void *ctx, const char *method, const msgpack_object *params)
+{
+	struct progress *g = ctx;
+	if (strcmp(method, "progress") != 0)
+		return;
+	g->n++;
+	wire_get_uint(params, "active", UINT64_MAX, &g->active);
+	wire_get_uint(params, "done", UINT64_MAX, &g->done);
+	wire_get_uint(params, "size", UINT64_MAX, &g->size);
+}
+
+static void ignore_answer(void *ctx, const msgpack_object *result, const struct client_error *error)
+{
+	(void)ctx, (void)result;
+	ck_assert_ptr_null(error);
+}
+
+static void on_late(struct ev_loop *loop, ev_timer *w, int events)
+{
+	(void)loop, (void)w, (void)events;
+	ck_abort_msg("waited in vain for progress");
+}
+
+/* Parts are asked for in order, some ahead, until all is there; people see how far it is. */
+START_TEST(a_large_content_comes_in_parts)
+{
+	struct wire_peer p;
+	struct odd_entry e = good;
+	uint8_t hash[32], *content = xmalloc(LARGE);
+	for (size_t i = 0; i < LARGE; i++)
+		content[i] = (uint8_t)(i * 7 + i / 1000);
+	digest_once(content, LARGE, hash);
+	e.path = "large";
+	e.hash = hash;
+	e.data = NULL;
+	e.size = LARGE;
+
+	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+	struct progress progress = {0};
+	struct client *c = client_new(loop, address, "test", false,
+				      &(struct client_callbacks){.notify = on_progress}, &progress);
+	struct buf b = {0};
+	ck_assert_int_eq(client_run_until_up(c), 0);
+	ck_assert_int_eq(client_run(c, "events", &b, ignore_answer, NULL), 0);
+
+	greet(&p, 9);
+	say_nothing_seen(&p);
+	index_of(&p, &e);
+	uint64_t at = 0, ahead = 0;
+	uint32_t first_id = 0;
+	ev_timer late;
+	ev_timer_init(&late, on_late, DEADLINE_MS / 1000., 0.);
+	while (at < LARGE) {
+		/* Nothing is answered until it has asked as far ahead as it does. */
+		uint64_t left = (LARGE - at + PART - 1) / PART;
+		while (ahead < 16 && ahead < left) {
+			const struct wire_frame *f = hear(&p);
+			ck_assert_ptr_nonnull(f);
+			if (f->kind != WIRE_REQUEST)
+				continue;
+			uint64_t off, len;
+			wire_get_uint(f->params, "off", UINT64_MAX, &off);
+			wire_get_uint(f->params, "len", UINT64_MAX, &len);
+			ck_assert_uint_eq(off, at + ahead * PART);
+			ck_assert_uint_eq(len, LARGE - off < PART ? LARGE - off : PART);
+			if (at == 0 && ahead == 0)
+				first_id = f->id;
+			ahead++;
+		}
+		uint64_t len = LARGE - at < PART ? LARGE - at : PART;
+		size_t mark = wire_begin_response(&b, first_id + (uint32_t)(at / PART));
+		wire_map(&b, 1);
+		wire_put_bin(&b, "data", (struct bytes){content + at, len});
+		wire_finish(&b, mark);
+		say(&p, &b);
+		at += len;
+		ahead--;
+		if (at == 20 * PART) { /* half of it: seen by people */
+			ev_timer_start(loop, &late);
+			while (progress.done != at || progress.active != 1)
+				ev_run(loop, EVRUN_ONCE);
+			ck_assert_uint_eq(progress.size, LARGE);
+			ev_timer_stop(loop, &late);
+		}
+	}
+	ev_timer_init(&late, on_late, DEADLINE_MS / 1000., 0.);
+	ev_timer_start(loop, &late);
+	while (progress.active)
+		ev_run(loop, EVRUN_ONCE);
+	ev_timer_stop(loop, &late);
+	client_free(c);
+	buf_release(&b);
+	ev_loop_destroy(loop);
+	for (int ms = 0; ms < DEADLINE_MS && !there(dir, "root/large"); ms += 10)
+		poll(NULL, 0, 10);
+	ck_assert_int_eq(stat_of(dir, "root/large").st_size, LARGE);
+	char *path = scratch_path(dir, "root/large");
+	FILE *file = fopen(path, "rb");
+	uint8_t *got = xmalloc(LARGE);
+	ck_assert_uint_eq(fread(got, 1, LARGE, file), LARGE);
+	ck_assert(memcmp(got, content, LARGE) == 0);
+	fclose(file);
+	free(path);
+	free(got);
 	free(content);
 	hang_up(&p);
+}
+END_TEST
+
+/* The peer goes in the middle: nothing of it is shown, nothing is left of it. */
+START_TEST(a_content_cut_short_leaves_nothing)
+{
+	struct wire_peer p;
+	struct odd_entry e = good;
+	uint8_t hash[32] = {5}, part[1000] = {0};
+	e.path = "large";
+	e.hash = hash;
+	e.data = NULL;
+	e.size = LARGE;
+	greet(&p, 9);
+	say_nothing_seen(&p);
+	index_of(&p, &e);
+	const struct wire_frame *f;
+	do
+		f = hear(&p);
+	while (f && f->kind != WIRE_REQUEST);
+	ck_assert_ptr_nonnull(f);
+	struct buf b = {0};
+	size_t mark = wire_begin_response(&b, f->id); /* less than was asked for */
+	wire_map(&b, 1);
+	wire_put_bin(&b, "data", (struct bytes){part, sizeof(part)});
+	wire_finish(&b, mark);
+	say(&p, &b);
+	hang_up(&p);
+	for (int ms = 0; ms < DEADLINE_MS && count_in(dir, "root/.tutti/tmp"); ms += 10)
+		poll(NULL, 0, 10);
+	ck_assert_uint_eq(count_in(dir, "root/.tutti/tmp"), 0);
+	ck_assert(!there(dir, "root/large"));
 }
 END_TEST
 
@@ -689,6 +810,8 @@ int main(void)
 	tcase_add_test(t, strangers_keep_nobody_out);
 	tcase_add_loop_test(t, odd_entries_end_the_connection, 0, (int)ARRAY_LEN(odd_entries));
 	tcase_add_test(t, wrong_content_is_not_shown);
+	tcase_add_test(t, a_large_content_comes_in_parts);
+	tcase_add_test(t, a_content_cut_short_leaves_nothing);
 	tcase_add_test(t, only_announced_contents_are_served);
 	tcase_add_test(t, too_many_fetches_end_the_connection);
 	tcase_add_test(t, answers_to_nothing_end_the_connection);
