@@ -264,8 +264,18 @@ static void live_add(struct engine *e, node_t dir)
 	plan(e, dir);
 }
 
+static size_t target_dots(const struct engine *e, node_t n, struct dot out[HEADS_MAX])
+{
+	const struct state *t = target_of(e, n);
+	size_t k = 0;
+	for (; k < t->n_heads && k < HEADS_MAX; k++)
+		out[k] = t->heads[k].dot;
+	return k;
+}
+
 static void live_sub(struct engine *e, node_t dir)
 {
+	struct dot heads[HEADS_MAX];
 	if (dir == NODE_NONE)
 		return;
 	struct slot *s = slot_of(e, dir);
@@ -279,6 +289,9 @@ static void live_sub(struct engine *e, node_t dir)
 	end(e, dir);
 	if (!node_live(e, dir))
 		live_sub(e, tree_parent(e->tree, dir));
+	size_t n_heads = target_dots(e, dir, heads);
+	for (size_t i = 0; i < n_heads; i++)
+		copy_unneeded(e, dir, heads[i]);
 	plan(e, dir);
 }
 
@@ -322,12 +335,8 @@ void slot_update(struct engine *e, node_t n, struct update *u)
 	const struct state *after = u->what & UPDATE_WANT ? &u->want
 	                          : s->want && !(u->what & UPDATE_NO_WANT) ? &s->want->target
 	                          : u->what & UPDATE_HAVE ? &u->have : have_of(e, n);
-	struct dot gone[HEADS_MAX];
-	size_t n_gone = 0;
-	const struct state *before = target_of(e, n);
-	for (uint16_t i = 0; i < before->n_heads && n_gone < HEADS_MAX; i++)
-		if (!state_find(after, before->heads[i].dot))
-			gone[n_gone++] = before->heads[i].dot;
+	struct dot heads[HEADS_MAX];
+	size_t n_heads = in_conflict(e, n) ? target_dots(e, n, heads) : 0;
 	bool was = node_live(e, n);
 	bool will = after->n_heads || s->live;
 	if (will && !was)
@@ -387,8 +396,8 @@ void slot_update(struct engine *e, node_t n, struct update *u)
 	if (u->what & (UPDATE_WANT | UPDATE_NO_WANT))
 		report_changed(e);
 	set_dirty(e, n);
-	for (size_t i = 0; i < n_gone; i++)
-		copy_unneeded(e, n, gone[i]);
+	for (size_t i = 0; i < n_heads; i++)
+		copy_unneeded(e, n, heads[i]);
 	if (dropped) {
 		state_release(&dropped->target);
 		want_discard(e, dropped);
@@ -693,7 +702,7 @@ struct engine *engine_new(const struct engine_config *config)
 	e->reps = xcalloc(REPLICAS_MAX, sizeof(*e->reps));
 	slots_grow(e);
 	e->slots[NODE_ROOT].kind = KIND_DIR;
-	e->counter = config->counter;
+	e->counter = e->counter_stored = config->counter;
 	e->name = xstrdup(config->name);
 	engine_intern(e, &config->id);
 	free(e->reps[0].name);
@@ -1031,8 +1040,9 @@ static bool next_store(struct engine *e)
 		const struct replica *r = &e->reps[i];
 		marks |= r->merged.pending_at || r->known.pending_at;
 	}
-	if (!e->dirty.n && !marks)
+	if (!e->dirty.n && !marks && e->counter == e->counter_stored)
 		return false;
+	e->counter_storing = e->counter;
 	size_t n = e->dirty.n < STORE_BATCH_MAX ? e->dirty.n : STORE_BATCH_MAX;
 	struct job *j = job_new(e, JOB_STORE, n);
 	for (size_t i = 0; i < n; i++) {
@@ -1069,6 +1079,7 @@ static void stored(struct engine *e, uint64_t job, bool again)
 void engine_stored(struct engine *e, uint64_t job)
 {
 	stored(e, job, false);
+	e->counter_stored = e->counter_storing;
 	for (size_t i = 0; i < PEERS_MAX; i++) {
 		struct peer *p = &e->peers[i];
 		if (p->up)

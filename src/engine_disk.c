@@ -197,6 +197,8 @@ void consume_at(struct engine *e, node_t n, struct dot d)
 	state_remove_head(&u.want, d);
 	version_add(&u.want.context, own);
 	slot_update(e, n, &u);
+	if (slot_of(e, n)->want)
+		slot_of(e, n)->want->derived = (struct dot){0}; /* what is known of it is a fact now */
 	plan(e, n);
 }
 

@@ -249,6 +249,7 @@ struct engine {
 	struct replica *reps;
 	size_t n_reps;
 	uint64_t counter;
+	uint64_t counter_storing, counter_stored; /* nothing above is announced: it could be used again */
 	uint64_t n_have;            /* nodes with a state */
 	char *name;
 
@@ -417,7 +418,7 @@ void plan_release(struct engine *e);            /* memory */
 void want_discard(struct engine *e, struct want *w); /* what hangs on it: data, temporary file, claim */
 /* Where the copy of a loser is, or would be (if `add`); NODE_NONE: nowhere, or no name is possible. */
 node_t copy_node(struct engine *e, node_t n, struct dot d, bool add);
-/* n is not the target's head any more: a copy that nobody has made yet is not needed. */
+/* The head may have gone, or may have won: then a copy that nobody has made yet is not needed. */
 void copy_unneeded(struct engine *e, node_t n, struct dot d);
 void origins_load(struct engine *e); /* which copies belong to what, after loading */
 

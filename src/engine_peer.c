@@ -109,8 +109,7 @@ int engine_peer_up(struct engine *e, unsigned peer, const struct replica_id *id,
 	r->peer = (int)peer;
 	set_text(&r->name, bytes_of(name));
 	set_text(&r->address, bytes_of(address));
-	if (seq > r->seq)
-		r->seq = seq;
+	r->seq = seq; /* lower than before, if it ended before it stored the last of them */
 	p->index_complete = r->merged.now >= seq;
 	member_set(e, (rep_t)rep, true);
 	retire_same_name(e, (rep_t)rep);
@@ -447,8 +446,20 @@ static uint64_t report_print(const struct report *r)
 	return hash64(r->links, r->n_links * sizeof(*r->links), h);
 }
 
-/* Numbers the report of this replica anew if it says something else. That nothing is pending any more
- * is said at once, since others wait for it. */
+/* Numbers the report of this replica anew if it says something else: one number has one meaning. */
+static void report_number(struct engine *e)
+{
+	struct report r = engine_report(e, 0);
+	uint64_t print = report_print(&r);
+	if (print == e->report_print && e->reps[0].report_n)
+		return;
+	e->report_print = print;
+	uint64_t n = e->wall_ns > 0 ? (uint64_t)e->wall_ns : 0;
+	e->reps[0].report_n = n > e->reps[0].report_n ? n : e->reps[0].report_n + 1;
+}
+
+/* It is due now and then, if there is news. That nothing is pending any more is said at once, since
+ * others wait for it. */
 static void report_renew(struct engine *e)
 {
 	uint64_t pending = own_pending(e);
@@ -459,13 +470,7 @@ static void report_renew(struct engine *e)
 	e->reported_pending = pending;
 	e->report_dirty = false;
 	e->reported_ms = e->mono_ms;
-	struct report r = engine_report(e, 0);
-	uint64_t print = report_print(&r);
-	if (print == e->report_print && e->reps[0].report_n)
-		return;
-	e->report_print = print;
-	uint64_t n = e->wall_ns > 0 ? (uint64_t)e->wall_ns : 0;
-	e->reps[0].report_n = n > e->reps[0].report_n ? n : e->reps[0].report_n + 1;
+	report_number(e);
 }
 
 /* ---- what is to be sent ---- */
@@ -500,13 +505,17 @@ static bool next_index(struct engine *e, unsigned peer)
 {
 	struct peer *p = &e->peers[peer];
 	const struct index_log *l = &e->reps[0].log;
-	if (p->sent_to >= e->counter && !p->told_more)
+	if (p->sent_to >= e->counter_stored && !p->told_more)
 		return false;
 	size_t i = log_after(l, p->sent_to), n = 0, bytes = 0;
 	uint64_t to = p->sent_to;
 	bool end = true;
 	for (; i < l->n; i++) {
 		const struct slot *s = slot_of(e, l->items[i].node);
+		if (l->items[i].seq > e->counter_stored) {
+			end = false;
+			break;
+		}
 		if (s->seq == l->items[i].seq) {
 			if (s->flags & (F_DIRTY | F_STORING) || n == INDEX_BATCH_MAX ||
 			    bytes >= INDEX_BATCH_BYTES) {
@@ -520,8 +529,8 @@ static bool next_index(struct engine *e, unsigned peer)
 		}
 		to = l->items[i].seq;
 	}
-	if (end && !e->dirty.n && !e->n_type[JOB_STORE] && e->counter > to)
-		to = e->counter;
+	if (end && e->counter_stored > to)
+		to = e->counter_stored;
 	bool more = !end || e->n_moves;
 	if (!n && to == p->sent_to && !(p->told_more && !more))
 		return false;
@@ -588,6 +597,8 @@ static bool next_of_peer(struct engine *e, unsigned peer)
 		const struct replica *r = &e->reps[i];
 		if (r->report_n <= p->reports_sent[i] || i == p->rep || !r->member)
 			continue;
+		if (i == 0)
+			report_number(e); /* it may have changed since it got its number */
 		p->reports_sent[i] = r->report_n;
 		e->action = (struct action){.type = ACT_REPORT, .peer = peer, .rep = (rep_t)i};
 		return true;

@@ -17,7 +17,7 @@
 struct batch {
 	struct op ops[APPLY_BATCH_MAX];
 	struct job_op jobs[APPLY_BATCH_MAX];
-	size_t path_at[APPLY_BATCH_MAX], from_at[APPLY_BATCH_MAX];
+	size_t path_at[APPLY_BATCH_MAX], from_at[APPLY_BATCH_MAX], data_at[APPLY_BATCH_MAX];
 	size_t n, bytes;
 };
 
@@ -175,11 +175,21 @@ static int by_dot_everywhere(const struct engine *e, struct dot a, struct dot b)
 	return r ? r : a.counter < b.counter ? -1 : a.counter > b.counter;
 }
 
+/* Is the head one that does not get the name? */
+static bool is_loser(const struct engine *e, node_t n, const struct head *h)
+{
+	bool dir;
+	const struct head *w = target_head(e, n, &dir);
+	return h->kind != KIND_DIR && (dir || !head_same_content(h, w));
+}
+
 void copy_unneeded(struct engine *e, node_t n, struct dot d)
 {
 	node_t q = copy_node(e, n, d, false);
-	if (q == NODE_NONE || !slot_of(e, q)->want || !dot_eq(slot_of(e, q)->want->derived, d) ||
-	    state_find(target_of(e, n), d))
+	if (q == NODE_NONE || !slot_of(e, q)->want || !dot_eq(slot_of(e, q)->want->derived, d))
+		return;
+	const struct head *h = state_find(target_of(e, n), d);
+	if (h && is_loser(e, n, h))
 		return;
 	/* As if it had never been asked for: the head goes, and what of the context was there for it. */
 	const struct state *have = have_of(e, q);
@@ -390,6 +400,15 @@ static void batch_from(struct engine *e, node_t from)
 	b->ops[i].from_stamp = slot_of(e, from)->stamp;
 }
 
+/* The bytes of the last op, copied: what they came from may go while the batch is put together. */
+static void batch_data(struct engine *e, const uint8_t *data, size_t len)
+{
+	struct batch *b = e->batch;
+	b->data_at[b->n - 1] = e->scratch.len;
+	b->ops[b->n - 1].data.len = len;
+	buf_add(&e->scratch, data, len);
+}
+
 /* Is anything below n still on the disk that is to go? */
 static bool has_children(struct engine *e, node_t n)
 {
@@ -397,8 +416,8 @@ static bool has_children(struct engine *e, node_t n)
 	for (node_t c = tree_first_child(e->tree, n); c != NODE_NONE;
 	     c = tree_next_sibling(e->tree, c)) {
 		const struct slot *s = slot_of(e, c);
-		if (s->kind == KIND_ABSENT || s->kind == KIND_OTHER)
-			continue;
+		if ((s->kind == KIND_ABSENT || s->kind == KIND_OTHER) && !(s->flags & F_JOB))
+			continue; /* what a job makes there now counts: the plan after it comes back here */
 		any = true;
 		plan(e, c);
 	}
@@ -508,7 +527,7 @@ static void plan_symlink(struct engine *e, node_t n, const struct head *w)
 	w = state_winner_content(target_of(e, n), e->ids);
 	struct op *op = batch_add(e, n, OP_SYMLINK);
 	op->source = SOURCE_DATA;
-	op->data = (struct bytes){w->target, w->size};
+	batch_data(e, w->target, w->size);
 	op->size = w->size;
 	op->mtime_ns = w->mtime;
 	memcpy(op->hash, w->hash, HASH_SIZE);
@@ -593,9 +612,9 @@ static void plan_file(struct engine *e, node_t n, const struct head *w)
 		e->batch->jobs[e->batch->n - 1].from = source;
 		slot_of(e, source)->flags |= F_JOB;
 	} else if (data || !w->size) {
-		struct op *op = write_op(e, n, SOURCE_DATA);
+		write_op(e, n, SOURCE_DATA);
 		if (data)
-			op->data = (struct bytes){want->data, want->data_len};
+			batch_data(e, want->data, want->data_len);
 	} else if (tmp) {
 		write_op(e, n, SOURCE_TMP)->tmp = want->tmp;
 		want->tmp = 0; /* the op's now */
@@ -810,6 +829,8 @@ bool next_plan(struct engine *e)
 		b->ops[i].path.p = e->scratch.data + b->path_at[i];
 		if (b->ops[i].from.len)
 			b->ops[i].from.p = e->scratch.data + b->from_at[i];
+		if (b->ops[i].data.len)
+			b->ops[i].data.p = e->scratch.data + b->data_at[i];
 	}
 	e->action = (struct action){.type = ACT_APPLY, .job = j->id, .ops = b->ops, .n = b->n};
 	return true;

@@ -245,6 +245,34 @@ START_TEST(random_histories)
 }
 END_TEST
 
+/* Histories that found something once, and what. */
+START_TEST(remembered_histories)
+{
+	static const struct {
+		unsigned replicas;
+		unsigned long seed;
+		const char *what;
+	} seeds[] = {
+		{3, 3616, "a report changed after it got its number"},
+		{4, 5939, "likewise"},
+		{4, 4295, "a folder was removed while a child was being made in it"},
+		{3, 13231, "a number was announced that was not stored, and used again after a crash"},
+		{2, 21795, "an op's bytes were freed before it was carried out"},
+		{3, 8242, "a file whose folder went while an op on it ran"},
+		{3, 11092, "likewise, a folder"},
+		{3, 24148, "a copy that was consumed before it was made lost its context"},
+		{3, 36190, "a copy was still wanted of what had got the name after all"},
+	};
+	for (size_t i = 0; i < sizeof(seeds) / sizeof(*seeds); i++) {
+		struct world *w = world_new(seeds[i].replicas, seeds[i].seed);
+		world_random(w, 400);
+		const char *fault = world_check(w);
+		ck_assert_msg(!fault, "seed %lu (%s): %s", seeds[i].seed, seeds[i].what, fault);
+		world_free(w);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("engine");
@@ -261,6 +289,7 @@ int main(void)
 	tcase_add_test(rules, lost_index_brings_nothing_back);
 	tcase_add_test(rules, reconnect_sends_only_what_changed);
 	suite_add_tcase(s, rules);
+	tcase_add_test(random, remembered_histories);
 	tcase_add_test(random, random_histories);
 	tcase_set_timeout(random, 300);
 	suite_add_tcase(s, random);

@@ -551,6 +551,9 @@ static int run_op(struct world *w, struct replica_w *r, struct op *op, const cha
 		break;
 	case OP_SYMLINK: {
 		char *target = text_of(op->data);
+		uint8_t hash[HASH_SIZE];
+		hash_of(target, hash);
+		ck_assert(memcmp(hash, op->hash, HASH_SIZE) == 0);
 		new = put_object(w, r, path, KIND_SYMLINK, target, op->mtime_ns, 0777);
 		free(target);
 		break;
@@ -757,6 +760,7 @@ static void send(struct world *w, unsigned at, const struct action *a)
 	unsigned to = a->peer;
 	ck_assert(w->up[at][to]);
 	struct message m = {.type = a->type, .to = a->to, .more = a->more, .n = a->n};
+	trace(at, "sends %d to %c, up to %llu", (int)a->type, 'A' + (int)to, (unsigned long long)a->to);
 	if (a->type == ACT_INDEX) {
 		m.entries = xcalloc(a->n, sizeof(*m.entries));
 		m.n = 0;
