@@ -25,7 +25,7 @@
 enum {
 	WORKERS = 4,
 	JOBS_QUEUED_MAX = 4096,
-	STOP_S = 2, /* for byes to be heard and commits to end, before what still runs is broken off */
+	STOP_S = 2, /* for byes to be heard and commits to end, before the rest is broken off */
 };
 
 /* A job that waits for room with the workers. */
@@ -111,7 +111,8 @@ static void submit_waiting(struct daemon *d)
 {
 	struct turn *t = d->turn;
 	size_t n = 0;
-	while (n < t->n_waiting && workers_submit(d->workers, t->waiting[n].job, t->waiting[n].priority))
+	while (n < t->n_waiting &&
+	       workers_submit(d->workers, t->waiting[n].job, t->waiting[n].priority))
 		n++;
 	t->n_waiting -= n;
 	if (n)
@@ -128,7 +129,8 @@ void daemon_event(struct daemon *d, const char *word, struct bytes path, struct 
 static void carry_event(struct daemon *d, const struct action *a)
 {
 	struct bytes detail = a->event == EVENT_MOVED ? a->from : bytes_of(a->text ? a->text : "");
-	daemon_event(d, engine_event_text(a->event), a->path, daemon_replica_name(d, a->rep), detail);
+	daemon_event(d, engine_event_text(a->event), a->path, daemon_replica_name(d, a->rep),
+		     detail);
 	log_debug("%s %.*s %.*s", engine_event_text(a->event), (int)a->path.len,
 		  (const char *)a->path.p, (int)detail.len, (const char *)detail.p);
 }
@@ -272,8 +274,10 @@ static bool state_is_outside(struct daemon *d)
 	if (strncmp(real, root, n) != 0 || (real[n] && real[n] != '/' && n > 1))
 		return true;
 	struct buf why = {0};
-	buf_addf(&why, "the state folder %s lies in the directory that is to be served; choose another "
-		       "with --state", d->settings->state);
+	buf_addf(&why,
+		 "the state folder %s lies in the directory that is to be served; choose another "
+		 "with --state",
+		 d->settings->state);
 	buf_add_char(&why, '\0');
 	cannot((const char *)why.data);
 	buf_release(&why);
@@ -305,7 +309,8 @@ static bool open_disk(struct daemon *d, bool *fresh)
 	case STORE_UNMARKED:
 		return cannot_error(text);
 	case STORE_LOST:
-		log_warning("%s; it was moved aside, and a new index is begun", text ? text : "the index is lost");
+		log_warning("%s; it was moved aside, and a new index is begun",
+			    text ? text : "the index is lost");
 		free(text);
 		*fresh = true;
 		return begin_store(d);
@@ -449,7 +454,8 @@ static void ready(struct daemon *d)
 	struct buf text = {0};
 	printf("ready %s %s %s\n", d->settings->name, d->id_text, net_address(d->net));
 	fflush(stdout);
-	buf_addf(&text, "READY=1\nSTATUS=serving %s on %s", root_path(d->root), net_address(d->net));
+	buf_addf(&text, "READY=1\nSTATUS=serving %s on %s", root_path(d->root),
+		 net_address(d->net));
 	buf_add_char(&text, '\0');
 	notify((const char *)text.data);
 	buf_release(&text);

@@ -41,8 +41,8 @@ struct daemon {
 	struct turn *turn; /* daemon.c's own */
 };
 
-/* The engine, told the time: for feeding it one event. Its actions are carried out, and clients told,
- * at the end of this turn of the loop. */
+/* The engine, told the time: for feeding it one event. Its actions are carried out, and clients
+ * told, at the end of this turn of the loop. */
 struct engine *daemon_feed(struct daemon *d);
 /* Something that clients are shown has changed, though not in the engine. */
 void daemon_touch(struct daemon *d);

@@ -72,8 +72,8 @@ static void list_run(struct job *job)
 {
 	struct list_job *l = (struct list_job *)job;
 	struct daemon *d = l->k->d;
-	l->error = scan_list(d->root, (struct bytes){l->path.data, l->path.len}, watch_add, d->watch,
-			     &l->listing);
+	l->error = scan_list(d->root, (struct bytes){l->path.data, l->path.len}, watch_add,
+			     d->watch, &l->listing);
 	/* Afterwards: what was read while the root was there is true. */
 	l->root = root_check(d->root);
 	if (l->root != ROOT_OK)
@@ -98,7 +98,8 @@ static void list_done(struct job *job, bool cancelled)
 			watch_drop(d->watch, l->listing.wd);
 		engine_listed(daemon_feed(d), l->action, l->error, NULL, 0, false);
 	} else {
-		engine_listed(daemon_feed(d), l->action, 0, l->listing.items, l->listing.n, !watched);
+		engine_listed(daemon_feed(d), l->action, 0, l->listing.items, l->listing.n,
+			      !watched);
 		if (watched)
 			watch_register(d->watch, l->listing.wd, l->node);
 	}
@@ -579,7 +580,8 @@ static void root_found(struct disk *k, enum root_state state)
 	const char *text = state == ROOT_OK ? NULL : root_state_text(state);
 	engine_halt(daemon_feed(d), text);
 	if (text) {
-		log_error("%s: %s; nothing is synchronised until it is back", root_path(d->root), text);
+		log_error("%s: %s; nothing is synchronised until it is back", root_path(d->root),
+			  text);
 		daemon_event(d, "failed", (struct bytes){0}, bytes_of(d->settings->name),
 			     bytes_of(text));
 		k->root_timer.repeat = ROOT_CHECK_S;
@@ -690,7 +692,8 @@ static void expire_run(struct job *job)
 		return;
 	if (root_space(root, &size, &available) < 0)
 		size = UINT64_MAX;
-	x->result = trash_expire(root, (int64_t)time(NULL), TRASH_KEPT_S, size / TRASH_PARTS, expired, x);
+	x->result = trash_expire(root, (int64_t)time(NULL), TRASH_KEPT_S, size / TRASH_PARTS,
+				 expired, x);
 }
 
 static void expire_done(struct job *job, bool cancelled)

@@ -1,5 +1,5 @@
-/* Owns listeners, dials and links: every connection from its first byte until it is known for a peer
- * or a client, and again at its end. */
+/* Owns listeners, dials and links: every connection from its first byte until it is known for a
+ * peer or a client, and again at its end. */
 #include "config.h"
 #include "net.h"
 
@@ -262,8 +262,9 @@ static bool listen_local(struct net *net, const char *path, struct buf *problem)
 	size_t n = strlen(path);
 	int fd = -1;
 	if (n >= sizeof(at.sun_path)) {
-		buf_addf(problem, "cannot listen on %s: longer than the %zu bytes that the path of a "
-				  "socket may have; choose another with --socket",
+		buf_addf(problem,
+			 "cannot listen on %s: longer than the %zu bytes that the path of a "
+			 "socket may have; choose another with --socket",
 			 path, sizeof(at.sun_path) - 1);
 		return false;
 	}
@@ -275,13 +276,17 @@ static bool listen_local(struct net *net, const char *path, struct buf *problem)
 	struct stat st;
 	if (lstat(path, &st) == 0) {
 		if (!S_ISSOCK(st.st_mode)) {
-			buf_addf(problem, "cannot listen on %s: there is something else of that name; "
-					  "move it away, or choose another with --socket", path);
+			buf_addf(problem,
+				 "cannot listen on %s: there is something else of that name; "
+				 "move it away, or choose another with --socket",
+				 path);
 			return false;
 		}
 		if (socket_lives(&at, len)) {
-			buf_addf(problem, "cannot listen on %s: another server of that name runs; end "
-					  "it, or choose another name with --name or --socket", path);
+			buf_addf(problem,
+				 "cannot listen on %s: another server of that name runs; end "
+				 "it, or choose another name with --name or --socket",
+				 path);
 			return false;
 		}
 		if (unlink(path) < 0 && errno != ENOENT) {
@@ -302,7 +307,8 @@ static bool listen_local(struct net *net, const char *path, struct buf *problem)
 failed:
 	if (fd >= 0)
 		close(fd);
-	buf_addf(problem, "cannot listen on %s: %s; choose another with --socket", path, strerror(-r));
+	buf_addf(problem, "cannot listen on %s: %s; choose another with --socket", path,
+		 strerror(-r));
 	return false;
 }
 
@@ -407,7 +413,7 @@ static void on_link_close(struct conn *c, const char *reason, void *ctx)
 		link_why(l, "%s", reason);
 	if (l->state == LINK_STRANGER && !l->dial)
 		log_limited(&net->limit_stranger, l->local ? LEVEL_DEBUG : LEVEL_WARNING, "%s: %s",
-			    l->address, l->why); /* on the local socket it was a look who is there */
+			    l->address, l->why); /* there, it was a look who is at home */
 	link_leave(l);
 	if (l->prev)
 		l->prev->next = l->next;
@@ -432,7 +438,8 @@ static void on_bye(struct link *l, const struct wire_frame *f)
 			 (const char *)shown.data);
 	buf_release(&shown);
 	l->why_duplicate = bytes_eq(code, bytes_of(BYE_DUPLICATE));
-	l->why_refused = bytes_eq(code, bytes_of(BYE_SELF)) || bytes_eq(code, bytes_of(BYE_VERSION));
+	l->why_refused =
+		bytes_eq(code, bytes_of(BYE_SELF)) || bytes_eq(code, bytes_of(BYE_VERSION));
 	conn_close(l->conn, l->why[0] ? l->why : "it said bye");
 	link_leave(l);
 }
@@ -566,9 +573,10 @@ static void on_stranger(struct link *l, const struct wire_frame *f)
 	if (f->kind == WIRE_NOTIFICATION && bytes_eq(f->method, bytes_of("hello")) &&
 	    wire_get_uint(f->params, "proto", UINT32_MAX, &proto) && proto != PROTOCOL_VERSION) {
 		char text[TEXT_MAX];
-		snprintf(text, sizeof(text), "this server speaks version %u of the protocol, the other "
-			 "side version %" PRIu64 "; use the same version of tutti on both", PROTOCOL_VERSION,
-			 proto);
+		snprintf(text, sizeof(text),
+			 "this server speaks version %u of the protocol, the other "
+			 "side version %" PRIu64 "; use the same version of tutti on both",
+			 PROTOCOL_VERSION, proto);
 		l->why_refused = true;
 		link_bye(l, BYE_VERSION, text);
 	} else if (m == MESSAGE_BYE) {
@@ -592,6 +600,7 @@ static void on_link_frame(struct conn *c, const struct wire_frame *f, void *ctx)
 {
 	struct link *l = ctx;
 	char why[MESSAGE_TEXT_MAX];
+	unsigned from = l->peer ? PARTY_PEER : PARTY_CLIENT;
 	(void)c;
 	if (l->state == LINK_STRANGER) {
 		on_stranger(l, f);
@@ -600,7 +609,7 @@ static void on_link_frame(struct conn *c, const struct wire_frame *f, void *ctx)
 	if (l->state == LINK_LEAVING)
 		return;
 	if (f->kind == WIRE_NOTIFICATION && bytes_eq(f->method, bytes_of("bye")) &&
-	    message_check(f, l->peer ? PARTY_PEER : PARTY_CLIENT, PHASE_GREETED, why) == MESSAGE_BYE)
+	    message_check(f, from, PHASE_GREETED, why) == MESSAGE_BYE)
 		on_bye(l, f);
 	else if (l->peer)
 		peer_frame(l->peer, f);
@@ -924,7 +933,8 @@ static void contact_link(const struct link *l, struct net_contact *out)
 
 static void contact_dial(const struct dial *dial, struct net_contact *out)
 {
-	const struct link *l = dial->state == DIAL_CONNECTED ? peer_by_id(dial->net, &dial->id) : NULL;
+	const struct link *l =
+		dial->state == DIAL_CONNECTED ? peer_by_id(dial->net, &dial->id) : NULL;
 	*out = (struct net_contact){.error = ""};
 	if (l) {
 		contact_link(l, out);

@@ -1,4 +1,4 @@
-/* Owns what is under way with one peer: what is to be announced, what it was asked, and what it asked. */
+/* Owns what is under way with one peer: announcements, what it was asked, and what it asked. */
 #include "config.h"
 #include "peer.h"
 
@@ -16,13 +16,13 @@
 #include <stdlib.h>
 
 enum {
-	READS_AHEAD = 4,                     /* jobs that read contents for announcements */
-	SERVE_READS = 4,                     /* jobs that read contents that were asked for */
-	SERVE_READY_MAX = 8 * 1024 * 1024,   /* bytes of answers that wait for their turn */
-	FRAME_BYTES = 256 * 1024,            /* of an announcement, about */
-	ANSWER_MAX_S = 300,                  /* to answer a fetch, while others are answered or not */
-	SERVING_SHOWN = 16,                  /* contents on their way there that clients are shown */
-	SERVING_OLD_S = 10,                  /* ... until nothing of it was asked for so long */
+	READS_AHEAD = 4,                   /* jobs that read contents for announcements */
+	SERVE_READS = 4,                   /* jobs that read contents that were asked for */
+	SERVE_READY_MAX = 8 * 1024 * 1024, /* bytes of answers that wait for their turn */
+	FRAME_BYTES = 256 * 1024,          /* of an announcement, about */
+	ANSWER_MAX_S = 300,                /* to answer a fetch, while others are answered or not */
+	SERVING_SHOWN = 16,                /* contents on their way there that clients are shown */
+	SERVING_OLD_S = 10,                /* ... until nothing of it was asked for so long */
 };
 
 /* One announcement that waits for its turn: one frame. */
@@ -94,7 +94,7 @@ struct peer {
 	char problem[256];
 	struct parcel *first, *last; /* in order */
 	size_t reading;
-	unsigned sent_last;          /* actions to be told of to the engine when the queue is down */
+	unsigned sent_last; /* actions to be told of to the engine when the queue is down */
 	bool paused;                 /* the engine has enough for now */
 	struct codec_ids ids;
 	struct serve *serve_first, *serve_last;
@@ -649,7 +649,9 @@ size_t peer_serving(const struct peer *p, struct peer_serving *out, size_t cap)
 		if (ev_now(p->d->loop) - p->shown[i].at >= SERVING_OLD_S)
 			continue;
 		out[n++] = (struct peer_serving){
-			.path = p->shown[i].path, .done = p->shown[i].done, .size = p->shown[i].size,
+			.path = p->shown[i].path,
+			.done = p->shown[i].done,
+			.size = p->shown[i].size,
 		};
 	}
 	return n;
@@ -867,7 +869,8 @@ static void on_index(struct peer *p, const msgpack_object *params)
 		const char *why = "";
 		wire_get_uint(params, "to", UINT64_MAX, &to);
 		wire_get_bool(params, "more", &more);
-		if (engine_peer_index(daemon_feed(p->d), p->number, to, more, entries, n, &why) != 0)
+		struct engine *e = daemon_feed(p->d);
+		if (engine_peer_index(e, p->number, to, more, entries, n, &why) != 0)
 			peer_offence(p, "%s", why);
 	} else {
 		for (size_t i = 0; i < got; i++)

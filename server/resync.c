@@ -221,7 +221,12 @@ static struct resync *begin(struct resyncs *all, const struct walk_id *id, struc
 	struct daemon *d = all->d;
 	struct resync *r = xcalloc(1, sizeof(*r));
 	*r = (struct resync){
-		.all = all, .next = all->first, .id = *id, .session = s, .peer = p, .request = request,
+		.all = all,
+		.next = all->first,
+		.id = *id,
+		.session = s,
+		.peer = p,
+		.request = request,
 	};
 	all->first = r;
 	if (tree_find(engine_tree(d->engine), path) != NODE_NONE) {

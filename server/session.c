@@ -398,7 +398,8 @@ static void on_table_open(struct session *s, uint32_t id, const msgpack_object *
 	int by = table_sort_parse(sort);
 	q.under = known(s, under);
 	if (by < 0 || q.under == NODE_NONE) {
-		refuse(s, id, ERROR_NOT_FOUND, by < 0 ? "no such order" : "no such folder is known here");
+		refuse(s, id, ERROR_NOT_FOUND,
+		       by < 0 ? "no such order" : "no such folder is known here");
 		return;
 	}
 	q.sort = (enum table_sort)by;
@@ -856,7 +857,8 @@ static void answer_waits(struct session *s, bool agree, const struct buf *why)
 		wire_map(&map, 2);
 		wire_put_bool(&map, "in_sync", agree);
 		wire_key(&map, "reason");
-		status_put_str(&map, agree ? (struct bytes){0} : (struct bytes){why->data, why->len},
+		status_put_str(&map,
+			       agree ? (struct bytes){0} : (struct bytes){why->data, why->len},
 			       2048);
 		respond_and_release(s, w.id, &map);
 	}

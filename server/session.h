@@ -31,8 +31,8 @@ void session_frame(struct session *s, const struct wire_frame *f);
 /* The end of a turn: tells what has changed (`dirty`), answers `wait`s. */
 void sessions_turn(struct sessions *s, bool dirty);
 
-/* The answer to a `resync` of this client, and how far it is. `map` is the packed result; without one
- * (NULL) it failed: `code` and `text` say why. */
+/* The answer to a `resync` of this client, and how far it is. `map` is the packed result; without
+ * one (NULL) it failed: `code` and `text` say why. */
 void session_respond(struct session *s, uint32_t id, const struct buf *map, const char *code,
 		     const char *text);
 

@@ -55,7 +55,8 @@ static bool is_member(const struct columns *c, const struct daemon *d, const str
 
 static bool unheard(const struct columns *c, const struct daemon *d, const struct net_contact *k)
 {
-	return k->configured && (!k->id || !is_member(c, d, k->id)) && strcmp(k->state, "refused") != 0;
+	return k->configured && (!k->id || !is_member(c, d, k->id)) &&
+	       strcmp(k->state, "refused") != 0;
 }
 
 struct columns status_columns(const struct daemon *d)
@@ -223,19 +224,26 @@ static void pack_notes(struct daemon *d, const struct engine_status *s, struct b
 		add_note(out, &n, "%s: %s; nothing is synchronised until it is back",
 			 root_path(d->root), s->halted);
 	if (disk_unstored(d->disk))
-		add_note(out, &n, "the index cannot be written; changes are not announced until it can");
+		add_note(out, &n,
+			 "the index cannot be written; changes are not announced until it can");
 	if (!can.local)
-		add_note(out, &n, "the directory is on a network file system: changes made by other "
+		add_note(out, &n,
+			 "the directory is on a network file system: changes made by other "
 			 "machines are found by walking, every 60 s");
 	else if (s->unwatched && watch_problem(d->watch))
-		add_note(out, &n, "no changes are told by the kernel (%s): %" PRIu64 " folders are walked "
+		add_note(out, &n,
+			 "no changes are told by the kernel (%s): %" PRIu64 " folders are walked "
 			 "every 60 s; raise fs.inotify.max_user_instances",
 			 strerror(-watch_problem(d->watch)), s->unwatched);
 	else if (s->unwatched)
-		add_note(out, &n, "no more inotify watches: %" PRIu64 " folders are walked every 60 s; raise "
-			 "fs.inotify.max_user_watches", s->unwatched);
+		add_note(out, &n,
+			 "no more inotify watches: %" PRIu64
+			 " folders are walked every 60 s; raise "
+			 "fs.inotify.max_user_watches",
+			 s->unwatched);
 	if (!can.exchange)
-		add_note(out, &n, "the file system cannot swap two names: replacing a file leaves a small "
+		add_note(out, &n,
+			 "the file system cannot swap two names: replacing a file leaves a small "
 			 "window");
 	for (size_t i = 0; net_contact(d->net, i, &k); i++)
 		if (k.error[0])
@@ -324,13 +332,15 @@ void status_rates(struct daemon *d, struct rates *r)
 	}
 	/* A connection that has gone takes its bytes along: then this once nothing was moved. */
 	r->in_rate = r->at > 0 && s > 0 && in >= r->in ? (uint64_t)((double)(in - r->in) / s) : 0;
-	r->out_rate = r->at > 0 && s > 0 && out >= r->out ? (uint64_t)((double)(out - r->out) / s) : 0;
+	r->out_rate =
+		r->at > 0 && s > 0 && out >= r->out ? (uint64_t)((double)(out - r->out) / s) : 0;
 	r->at = now;
 	r->in = in;
 	r->out = out;
 }
 
-static size_t servings(const struct daemon *d, struct peer_serving *out, const char **to, size_t cap)
+static size_t servings(const struct daemon *d, struct peer_serving *out, const char **to,
+		       size_t cap)
 {
 	size_t n = 0;
 	for (unsigned i = 0; i < NET_PEERS_MAX && n < cap; i++) {
@@ -376,7 +386,8 @@ void status_pack_progress(struct daemon *d, const struct rates *r, struct buf *o
 	wire_key(out, "transfers");
 	wire_array(out, n_in + n_out < TRANSFERS_MAX ? n_in + n_out : TRANSFERS_MAX);
 	for (size_t i = 0; i < n_in; i++)
-		pack_transfer(out, in[i].path, in[i].from, self, in[i].done, in[i].size, in[i].rate);
+		pack_transfer(out, in[i].path, in[i].from, self, in[i].done, in[i].size,
+			      in[i].rate);
 	for (size_t i = 0; i < n_out; i++) {
 		done += served[i].done;
 		size += served[i].size;
@@ -446,7 +457,8 @@ static void why_not(struct daemon *d, const struct engine_status *s, struct buf 
 	if (s->scanning)
 		say(why, "the directory is still being walked");
 	if (s->pending)
-		say(why, "%s lacks %s", d->settings->name, files_text(text, s->pending, s->pending_bytes));
+		say(why, "%s lacks %s", d->settings->name,
+		    files_text(text, s->pending, s->pending_bytes));
 	for (size_t i = 1; i < engine_replicas(d->engine); i++) {
 		struct replica_info r = engine_replica(d->engine, (rep_t)i);
 		if (!r.member || !r.reachable)

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Servers that dial each other, or the same one at two addresses, end up with one connection that stays.
+# Servers that dial each other, or the same one at two addresses, end up with one connection that
+# stays.
 . "$(dirname "$0")/e2e_lib.sh"
 
 one_connection() { # NAME...: each is connected, and nobody has had a new connection for a while

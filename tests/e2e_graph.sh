@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Three servers, in a line and in a triangle: changes anywhere appear everywhere, also those that were
-# made while a server or a connection was away.
+# Three servers, in a line and in a triangle: changes anywhere appear everywhere, also those that
+# were made while a server or a connection was away.
 . "$(dirname "$0")/e2e_lib.sh"
 
 everywhere() { # WHAT

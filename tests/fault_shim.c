@@ -1,6 +1,6 @@
 /*
- * Owns faults of the disk for end-to-end tests: preloaded into tuttid, it makes system calls fail as a
- * full disk or a poorer file system would. What fails now is told by files in the folder $FAULTS:
+ * Owns faults of the disk for end-to-end tests: preloaded into tuttid, it makes system calls fail
+ * as a full disk or a poorer file system would. What fails now is told by files in $FAULTS:
  *	full    no more bytes into temporary files: ENOSPC
  *	colons  no name with a colon can be made: EINVAL
  */

@@ -1,6 +1,6 @@
 /*
- * Owns a peer that is none: listens on loopback, prints its port, and says the same to everybody who
- * connects, whatever they say.
+ * Owns a peer that is none: listens on loopback, prints its port, and says the same to everybody
+ * who connects, whatever they say.
  *	odd_peer silent          nothing
  *	odd_peer garbage         what a web server might say
  *	odd_peer long            the length of a frame that is too long

@@ -1,5 +1,5 @@
-/* Tests of what a server does with peers that are hostile, mistaken or twice there: a real tuttid, and
- * a peer made of bytes. */
+/* Tests of what a server does with peers that are hostile, mistaken or twice there: a real tuttid,
+ * and a peer made of bytes. */
 #include "config.h"
 #include "client.h"
 #include "digest.h"
@@ -107,7 +107,8 @@ static struct sight look_at_it(bool wait)
 {
 	struct sight l = {.code = ""};
 	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
-	struct client *c = client_new(loop, address, "test", false, &(struct client_callbacks){0}, NULL);
+	struct client *c =
+		client_new(loop, address, "test", false, &(struct client_callbacks){0}, NULL);
 	ck_assert_int_eq(client_run_until_up(c), 0);
 	struct buf p = {0};
 	if (wait) {
@@ -151,7 +152,9 @@ static void dial(struct wire_peer *p)
 	*p = (struct wire_peer){.fd = socket(AF_INET, SOCK_STREAM, 0)};
 	wire_frame_init(&p->frame);
 	struct sockaddr_in at = {
-		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
 	ck_assert_int_eq(connect(p->fd, (struct sockaddr *)&at, sizeof(at)), 0);
 }
@@ -192,7 +195,8 @@ static const struct wire_frame *hear(struct wire_peer *p)
 		p->in.len += (size_t)n;
 	}
 	uint32_t len = wire_header_length(p->in.data);
-	const char *bad = wire_decode(&p->frame, (struct bytes){p->in.data + WIRE_HEADER_SIZE, len});
+	const char *bad =
+		wire_decode(&p->frame, (struct bytes){p->in.data + WIRE_HEADER_SIZE, len});
 	ck_assert_msg(!bad, "the server says nonsense: %s", bad);
 	p->used = WIRE_HEADER_SIZE + len;
 	return &p->frame;
@@ -343,8 +347,16 @@ static void index_of(struct wire_peer *p, const struct odd_entry *e)
 }
 
 static const struct odd_entry good = {
-	.path = "sent", .maker = 9, .counter = 1, .context = 1, .seq = 1, .size = 5, .data = "hello",
-	.kind = 1, .hash_size = 32, .mode = 0644,
+	.path = "sent",
+	.maker = 9,
+	.counter = 1,
+	.context = 1,
+	.seq = 1,
+	.size = 5,
+	.data = "hello",
+	.kind = 1,
+	.hash_size = 32,
+	.mode = 0644,
 };
 
 /* ---- greeting --------------------------------------------------------------------------- */
@@ -448,6 +460,8 @@ END_TEST
 
 /* ---- what a peer says ------------------------------------------------------------------- */
 
+#define FIELD(name) offsetof(struct odd_entry, name)
+
 /* How a good entry is spoilt. */
 static const struct {
 	const char *what;
@@ -464,13 +478,13 @@ static const struct {
 	{.what = "our own folder", .path = ".tutti/root-id"},
 	{.what = "our own folder in capitals", .path = ".TUTTI/x"},
 	{.what = "our own folder in disguise", .path = ".tu\xe2\x80\x8btti/x"},
-	{.what = "a hash of another length", .field = offsetof(struct odd_entry, hash_size), .value = 31},
-	{.what = "no such kind", .field = offsetof(struct odd_entry, kind), .value = 7},
-	{.what = "a head outside of its context", .field = offsetof(struct odd_entry, counter), .value = 5},
-	{.what = "a counter of zero", .field = offsetof(struct odd_entry, counter), .value = 0},
-	{.what = "special bits", .field = offsetof(struct odd_entry, mode), .value = 04755},
-	{.what = "data of another size", .field = offsetof(struct odd_entry, size), .value = 6},
-	{.what = "a number beyond all", .field = offsetof(struct odd_entry, seq), .value = 1ull << 63},
+	{.what = "a hash of another length", .field = FIELD(hash_size), .value = 31},
+	{.what = "no such kind", .field = FIELD(kind), .value = 7},
+	{.what = "a head outside of its context", .field = FIELD(counter), .value = 5},
+	{.what = "a counter of zero", .field = FIELD(counter), .value = 0},
+	{.what = "special bits", .field = FIELD(mode), .value = 04755},
+	{.what = "data of another size", .field = FIELD(size), .value = 6},
+	{.what = "a number beyond all", .field = FIELD(seq), .value = 1ull << 63},
 };
 
 START_TEST(odd_entries_end_the_connection)
@@ -482,7 +496,8 @@ START_TEST(odd_entries_end_the_connection)
 	if (odd_entries[_i].path)
 		e.path = odd_entries[_i].path;
 	else
-		memcpy((char *)&e + odd_entries[_i].field, &odd_entries[_i].value, sizeof(uint64_t));
+		memcpy((char *)&e + odd_entries[_i].field, &odd_entries[_i].value,
+		       sizeof(uint64_t));
 	index_of(&p, &e);
 	must_part(&p, "protocol");
 	ck_assert_msg(count_in(dir, "root") == 2, "%s", odd_entries[_i].what); /* file, .tutti */

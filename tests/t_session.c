@@ -36,7 +36,8 @@ static void start_server(const char *peer)
 		close(out[0]);
 		close(out[1]);
 		execl(program, program, "-n", "alpha", "-l", "127.0.0.1:0", "-s", state, "--socket",
-		      address, "--log-level", "warning", root, peer ? "-p" : NULL, peer, (char *)NULL);
+		      address, "--log-level", "warning", root, peer ? "-p" : NULL, peer,
+		      (char *)NULL);
 		_exit(127);
 	}
 	free(program);
@@ -161,8 +162,10 @@ static void on_time_up(struct ev_loop *l, ev_timer *w, int events)
 	ev_break(l, EVBREAK_ALL);
 }
 
-/* Runs the loop until a notification fits; it stays the caller's to drop. What came before it goes. */
-static struct kept *await(const char *what, const char *method, bool (*fits)(const msgpack_object *))
+/* Runs the loop until a notification fits; it stays the caller's to drop. What came before it goes.
+ */
+static struct kept *await(const char *what, const char *method,
+			  bool (*fits)(const msgpack_object *))
 {
 	bool late = false;
 	ev_timer timer;
@@ -409,7 +412,8 @@ START_TEST(rows_say_everything)
 	drop(k);
 	table = open_table("name", false, false, "", "TXT");
 	k = window(table, 9, 0);
-	ck_assert_uint_eq(number(result_of(k), "total"), 0); /* capitals count when there are some */
+	ck_assert_uint_eq(number(result_of(k), "total"),
+			  0); /* capitals count when there are some */
 	drop(k);
 	table = open_table("name", false, false, "", ".txt");
 	k = window(table, 9, 0);
@@ -499,7 +503,8 @@ START_TEST(rows_are_told_at_most_so_often)
 	}
 	double took = ev_time() - start;
 	ck_assert_msg((double)told <= took * 30 + 2, "%zu times in %.2f s", told, took);
-	/* With nothing new, nothing more is told: what comes next is the answer to the next wait. */
+	/* With nothing new, nothing more is told: what comes next is the answer to the next wait.
+	 */
 	settle();
 	drop_notes();
 	settle();
