@@ -453,11 +453,12 @@ void slot_busy(struct engine *e, node_t n, bool busy)
 	report_changed(e);
 }
 
-void slot_leftover(struct engine *e, node_t n)
+void slot_leftover(struct engine *e, node_t n, bool leftover)
 {
 	begin(e, n);
-	slot_of(e, n)->leftover = true;
+	slot_of(e, n)->leftover = leftover;
 	end(e, n);
+	plan(e, n);
 }
 
 void want_force(struct engine *e, node_t n)

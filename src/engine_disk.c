@@ -186,7 +186,8 @@ void consume_at(struct engine *e, node_t n, struct dot d)
 	bool dir;
 	const struct head *shown = shown_head(e, n), *w = target_head(e, n, &dir);
 	struct dot own = next_dot(e);
-	if (shown && w && head_same_content(shown, gone) && head_same_content(w, gone)) {
+	if (shown && w && head_same_content(shown, gone) && head_same_content(w, gone) &&
+	    !(slot_of(e, n)->flags & F_JOB)) { /* a job may have replaced it just now */
 		/* It has this name as well, and nobody took it away here: now by our word. */
 		struct head h = head_copy(gone);
 		h.dot = own;
@@ -395,10 +396,12 @@ static bool local_found(struct engine *e, node_t n, const struct found *f)
 {
 	struct slot *s = slot_of(e, n);
 	slot_busy(e, n, false);
-	s->flags &= (uint16_t)~F_RECOVER;
 	if (!s->want)
 		problem_set(e, 0, n, NULL);
 	if (f->kind == KIND_ABSENT) {
+		node_t parent = tree_parent(e->tree, n);
+		if (slot_of(e, parent)->leftover)
+			queue_list(e, parent, 0); /* it may have stayed for this */
 		if (s->kind == KIND_ABSENT) {
 			plan(e, n);
 			return false;
@@ -495,6 +498,7 @@ static bool known_by_move(struct engine *e, const uint64_t *move, node_t n, cons
 	if (!h || s->kind != it->found.kind || s->stamp != it->found.stamp ||
 	    s->ctime_ns != it->found.ctime_ns || s->flags & (F_RACY | F_LOOKING | F_LOOK_QUEUED | F_JOB))
 		return false;
+	slot_of(e, n)->flags &= (uint16_t)~F_RECOVER;
 	*out = it->found;
 	memcpy(out->hash, h->hash, HASH_SIZE);
 	out->target = h->target; /* borrowed */
@@ -667,6 +671,8 @@ void engine_listed(struct engine *e, uint64_t job, int error, const struct liste
 		goto out; /* gone again, or not yet looked at: the look lists it */
 	if (!s->want)
 		problem_set(e, 0, dir, NULL);
+	if (s->leftover && !n)
+		slot_leftover(e, dir, false); /* nothing keeps it any more */
 	node_t *there = xcalloc(n, sizeof(*there));
 	size_t n_there = 0;
 	uint64_t impossible = 0;
@@ -731,7 +737,7 @@ static void look_failed(struct engine *e, node_t n, int error, uint32_t walk)
 static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk)
 {
 	struct slot *s = slot_of(e, n);
-	s->flags &= (uint16_t)~F_LOOKING;
+	s->flags &= (uint16_t)~(F_LOOKING | F_RECOVER);
 	if (e->halted)
 		return;
 	if (s->flags & F_JOB) {

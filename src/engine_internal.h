@@ -370,7 +370,8 @@ void want_force(struct engine *e, node_t n); /* a want for what is had already: 
 /* A replica becomes, or is no more, a column of the table: every row is told. */
 void member_set(struct engine *e, rep_t rep, bool member);
 void slot_busy(struct engine *e, node_t n, bool busy);
-void slot_leftover(struct engine *e, node_t n); /* until the folder goes or is live again */
+/* A deleted folder that stays for what is not carried in it; until it is empty, or live again. */
+void slot_leftover(struct engine *e, node_t n, bool leftover);
 
 struct dot next_dot(struct engine *e);
 void set_dirty(struct engine *e, node_t n);

@@ -909,9 +909,9 @@ static void op_failed(struct engine *e, struct job_op *jo, const struct op *op)
 	if (error == -ENOTEMPTY && jo->type == OP_RMDIR) {
 		/* What is not carried stays, and its folder with it; new files there will be found. */
 		queue_list(e, n, 0);
-		if (!state_eq(&w->target, &jo->target))
+		if (!state_eq(&w->target, &jo->target) || node_live(e, n))
 			return;
-		slot_leftover(e, n);
+		slot_leftover(e, n, true);
 		adopt(e, n);
 		return;
 	}
