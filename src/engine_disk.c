@@ -484,11 +484,12 @@ static void move_done_one(struct engine *e, size_t move)
 		e->n_moves--;
 }
 
-/* The object at a new name is the one that was at the old: its hash is known. */
+/* The object at a new name is the one that was at the old: its hash is known. Only of a name that never
+ * was: another may have been changed by an op since it was listed. */
 static bool known_by_move(struct engine *e, const uint64_t *move, node_t n, const struct listed *it,
                           struct found *out)
 {
-	if (!move)
+	if (!move || slot_of(e, n)->have || slot_of(e, n)->want)
 		return false;
 	node_t was = tree_child(e->tree, (node_t)(*move & UINT32_MAX), it->name);
 	if (was == NODE_NONE || was == n)

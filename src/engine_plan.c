@@ -759,7 +759,9 @@ static void job_over(struct engine *e, node_t n)
 {
 	struct slot *s = slot_of(e, n);
 	s->flags &= (uint16_t)~(F_JOB | F_PLAN_AGAIN);
-	if (s->flags & F_LOOK_AGAIN) {
+	if (s->flags & F_LOOKING) {
+		s->flags |= F_LOOK_AGAIN; /* it may have seen what was there before */
+	} else if (s->flags & F_LOOK_AGAIN) {
 		s->flags &= (uint16_t)~F_LOOK_AGAIN;
 		queue_look(e, n, 0, true);
 	}

@@ -264,6 +264,7 @@ START_TEST(remembered_histories)
 		{3, 36190, "a copy was still wanted of what had got the name after all"},
 		{4, 102200, "a deleted folder that stayed for a file stayed when the file had gone"},
 		{2, 95205, "likewise, but became live again before it was known to stay"},
+		{5, 22092, "a look was believed though an op ended since it was made"},
 		{5, 13743, "a path that waited for the end of the first walk went with its folder"},
 		{4, 75251, "a copy was consumed while a job replaced what the path showed"},
 	};

@@ -1018,6 +1018,8 @@ static void pull_actions(struct world *w, unsigned at)
 		case ACT_APPLY:
 		case ACT_FETCH:
 		case ACT_STORE:
+			trace(at, "starts %d, %zu of %.*s", (int)a.type, a.n, (int)a.path.len,
+			      a.path.len ? (const char *)a.path.p : "");
 			keep_job(r, &a);
 			break;
 		case ACT_INDEX:
