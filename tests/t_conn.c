@@ -771,7 +771,6 @@ START_TEST(a_dripping_frame_ends_it)
 	struct buf b = {0};
 	t.frame = 0.1;
 	t.frame_bytes_per_second = 10000;
-	t.dead = 0.05; /* bytes come often enough for that */
 	conn_set_times(near.c, &t);
 	conn_greeted(near.c);
 	pack(&b, "x", 900); /* 0.19 s in all */
