@@ -39,7 +39,7 @@ struct pending {
 	uint8_t hash[HASH_SIZE];
 	int error;
 	uint64_t tmp;
-	bool done;
+	bool done, unwatched;
 };
 
 struct message {
@@ -79,6 +79,7 @@ struct replica_w {
 	uint64_t merged[REPLICAS_MAX], known[REPLICAS_MAX];
 	size_t n_reps;
 	unsigned lives;
+	int64_t skew_ns; /* of its clock */
 };
 
 struct world {
@@ -88,6 +89,8 @@ struct world {
 	bool up[R_MAX][R_MAX];
 	uint64_t rng, next_ino, next_tmp, next_content, fetches, mono_ms;
 	int64_t wall_ns;
+	bool hostile;          /* calls fail, hints are lost, clocks differ */
+	bool loses_index, copies;
 	char **live;           /* contents that must survive */
 	size_t n_live, live_cap;
 	char fault[4000];
@@ -121,6 +124,12 @@ static uint64_t rnd(struct world *w)
 static unsigned below(struct world *w, unsigned n)
 {
 	return (unsigned)(rnd(w) % n);
+}
+
+/* Does something go wrong here? */
+static bool fails(struct world *w, unsigned percent)
+{
+	return w->hostile && below(w, 100) < percent;
 }
 
 static void hash_of(const char *content, uint8_t hash[HASH_SIZE])
@@ -225,12 +234,13 @@ static void now_live(struct world *w, const char *content)
 
 static void consumed(struct world *w, const char *content)
 {
-	for (size_t i = 0; content && i < w->n_live; i++) {
-		if (strcmp(w->live[i], content) != 0)
+	for (size_t i = 0; content && i < w->n_live; ) {
+		if (strcmp(w->live[i], content) != 0) {
+			i++;
 			continue;
+		}
 		free(w->live[i]);
 		w->live[i] = w->live[--w->n_live];
-		return;
 	}
 }
 
@@ -291,6 +301,17 @@ void world_chmod(struct world *w, unsigned r, const char *path, uint16_t mode)
 	trace(r, "sets %s to %o", path, mode);
 	o->mode = mode;
 	o->ctime_ns = w->wall_ns;
+	hint(&w->r[r], path, HINT_CHANGED);
+}
+
+void world_touch(struct world *w, unsigned r, const char *path)
+{
+	w->wall_ns += 1000000;
+	struct object *o = find(&w->r[r], path);
+	if (!o)
+		return;
+	trace(r, "touches %s", path);
+	o->mtime_ns = o->ctime_ns = w->wall_ns;
 	hint(&w->r[r], path, HINT_CHANGED);
 }
 
@@ -456,24 +477,32 @@ static void keep_job(struct replica_w *r, const struct action *a)
 	r->jobs[r->n_jobs++] = p;
 }
 
-static void run_look(struct replica_w *r, struct look *l)
+static void run_look(struct world *w, struct replica_w *r, struct look *l)
 {
 	char *path = text_of(l->path), *parent = parent_of(path);
 	struct object *o = find(r, path), *p = find(r, parent);
-	l->error = 0;
-	describe(o, &l->found);
+	l->error = fails(w, 2) ? -EAGAIN : fails(w, 2) ? -EACCES : 0;
+	describe(l->error ? NULL : o, &l->found);
+	if (l->error)
+		goto out;
 	if (!o && *parent && (!p || p->kind != KIND_DIR))
 		l->error = p ? -ENOTDIR : -ENOENT;
 	if (o && o->kind != KIND_DIR)
 		hash_of(o->content, l->found.hash);
 	if (o && o->kind == KIND_SYMLINK)
 		l->found.target = (uint8_t *)xstrdup(o->content);
+out:
 	free(path);
 	free(parent);
 }
 
-static void run_list(struct replica_w *r, struct pending *p)
+static void run_list(struct world *w, struct replica_w *r, struct pending *p)
 {
+	p->unwatched = fails(w, 5);
+	if (fails(w, 2)) {
+		p->error = -EACCES;
+		return;
+	}
 	struct object *dir = find(r, p->path);
 	if (*p->path && (!dir || dir->kind != KIND_DIR)) {
 		p->error = dir ? -ENOTDIR : -ENOENT;
@@ -531,6 +560,8 @@ static int run_op(struct world *w, struct replica_w *r, struct op *op, const cha
 		return -ESTALE;
 	if (o && o->kind == KIND_DIR && op->type != OP_META && !empty_dir(r, path))
 		return -ENOTEMPTY;
+	if (fails(w, 4))
+		return fails(w, 50) ? -ENOSPC : -EACCES;
 	w->wall_ns += 1000;
 	switch (op->type) {
 	case OP_DELETE:
@@ -593,8 +624,8 @@ static int run_op(struct world *w, struct replica_w *r, struct op *op, const cha
 static void run_fetch(struct world *w, unsigned at, struct pending *p)
 {
 	unsigned from = p->a.peer;
-	if (!w->up[at][from]) {
-		p->error = -ENOTCONN;
+	if (!w->up[at][from] || fails(w, 10)) {
+		p->error = !w->up[at][from] ? -ENOTCONN : fails(w, 50) ? -EBADMSG : -ENOSPC;
 		return;
 	}
 	struct replica_w *f = &w->r[from];
@@ -652,11 +683,11 @@ static void carry_out(struct world *w, unsigned at, struct pending *p)
 	p->done = true;
 	switch (p->a.type) {
 	case ACT_LIST:
-		run_list(r, p);
+		run_list(w, r, p);
 		break;
 	case ACT_LOOK:
 		for (size_t i = 0; i < p->a.n; i++)
-			run_look(r, &p->looks[i]);
+			run_look(w, r, &p->looks[i]);
 		break;
 	case ACT_APPLY:
 		for (size_t i = 0; i < p->a.n; i++) {
@@ -675,7 +706,9 @@ static void carry_out(struct world *w, unsigned at, struct pending *p)
 		run_fetch(w, at, p);
 		break;
 	case ACT_STORE:
-		commit(r, p);
+		p->error = fails(w, 5) ? -ENOSPC : 0;
+		if (!p->error)
+			commit(r, p);
 		break;
 	default:
 		break;
@@ -684,7 +717,7 @@ static void carry_out(struct world *w, unsigned at, struct pending *p)
 
 static void tell_time(struct world *w, unsigned at)
 {
-	engine_time(w->r[at].e, w->wall_ns, w->mono_ms);
+	engine_time(w->r[at].e, w->wall_ns + w->r[at].skew_ns, w->mono_ms);
 }
 
 static void answer(struct world *w, unsigned at, struct pending *p)
@@ -693,7 +726,8 @@ static void answer(struct world *w, unsigned at, struct pending *p)
 	tell_time(w, at);
 	switch (p->a.type) {
 	case ACT_LIST:
-		engine_listed(e, p->a.job, p->error, p->items, p->n_items, false);
+		engine_listed(e, p->a.job, p->error, p->items, p->n_items,
+		              p->unwatched);
 		break;
 	case ACT_LOOK:
 		engine_looked(e, p->a.job, p->looks, p->a.n);
@@ -705,7 +739,10 @@ static void answer(struct world *w, unsigned at, struct pending *p)
 		engine_fetched(e, p->a.job, p->error, p->tmp);
 		break;
 	case ACT_STORE:
-		engine_stored(e, p->a.job);
+		if (p->error)
+			engine_store_failed(e, p->a.job, "disk full");
+		else
+			engine_stored(e, p->a.job);
 		break;
 	default:
 		break;
@@ -1050,7 +1087,9 @@ static void give_hint(struct world *w, unsigned at)
 	memmove(r->hints, r->hints + 1, --r->n_hints * sizeof(h));
 	tell_time(w, at);
 	node_t dir = tree_find(engine_tree(r->e), bytes_of(h.dir));
-	if (h.to_name) {
+	if (fails(w, 15)) {
+		trace(at, "misses %s in %s", h.name, h.dir);
+	} else if (h.to_name) {
 		node_t to = tree_find(engine_tree(r->e), bytes_of(h.to_dir));
 		if (dir != NODE_NONE && to != NODE_NONE)
 			engine_moved(r->e, dir, bytes_of(h.name), to, bytes_of(h.to_name));
@@ -1115,14 +1154,6 @@ bool world_step(struct world *w)
 	return did;
 }
 
-static bool all_settled(struct world *w)
-{
-	for (unsigned i = 0; i < w->n; i++)
-		if (!engine_status(w->r[i].e).settled)
-			return false;
-	return true;
-}
-
 void world_settle(struct world *w)
 {
 	unsigned n = 0, idle = 0;
@@ -1144,10 +1175,9 @@ void world_settle(struct world *w)
 		}
 		idle++;
 	}
-	(void)all_settled;
 }
 
-const char *world_check(struct world *w)
+static const char *check_state(struct world *w)
 {
 	for (unsigned i = 0; i < w->n; i++) {
 		struct replica_w *r = &w->r[i];
@@ -1216,6 +1246,67 @@ const char *world_check(struct world *w)
 	return NULL;
 }
 
+/* Nothing is left to do, and nothing is left over. */
+static const char *check_quiet(struct world *w)
+{
+	for (unsigned i = 0; i < w->n; i++) {
+		struct replica_w *r = &w->r[i];
+		struct action a;
+		tell_time(w, i);
+		const char *what = r->n_jobs ? "jobs" : r->n_tmps ? "temporary files"
+		                 : engine_deadline(r->e) != UINT64_MAX ? "a deadline"
+		                 : engine_next(r->e, &a) ? "actions" : NULL;
+		if (!what)
+			continue;
+		snprintf(w->fault, sizeof(w->fault), "%c has %s left", 'A' + (int)i, what);
+		return w->fault;
+	}
+	return NULL;
+}
+
+/* After `what` everything is as it was: no event, no new number. */
+static const char *check_same(struct world *w, const uint64_t *counters, const char *what)
+{
+	world_settle(w);
+	for (unsigned i = 0; i < w->n; i++) {
+		if (engine_counter(w->r[i].e) == counters[i])
+			continue;
+		snprintf(w->fault, sizeof(w->fault), "%s made %c go on from %llu to %llu", what,
+		         'A' + (int)i, (unsigned long long)counters[i],
+		         (unsigned long long)engine_counter(w->r[i].e));
+		return w->fault;
+	}
+	const char *fault = check_state(w);
+	return fault ? fault : check_quiet(w);
+}
+
+const char *world_check(struct world *w)
+{
+	uint64_t counters[R_MAX];
+	bool up[R_MAX][R_MAX];
+	const char *fault = check_state(w);
+	if (!fault)
+		fault = check_quiet(w);
+	if (fault)
+		return fault;
+	memcpy(up, w->up, sizeof(up));
+	for (unsigned i = 0; i < w->n; i++) {
+		counters[i] = engine_counter(w->r[i].e);
+		tell_time(w, i);
+		engine_walk(w->r[i].e, (struct bytes){0});
+	}
+	fault = check_same(w, counters, "another walk");
+	if (fault)
+		return fault;
+	for (unsigned i = 0; i < w->n; i++)
+		world_crash(w, i, false);
+	for (unsigned i = 0; i < w->n; i++)
+		for (unsigned k = i + 1; k < w->n; k++)
+			if (up[i][k])
+				world_connect(w, i, k);
+	return check_same(w, counters, "a new start");
+}
+
 static const char *some_path(struct world *w, unsigned at)
 {
 	static const char *const names[] = {"a", "b", "d/x", "d/y", "e/x", "d/e/z", "c.txt", "d", "e",
@@ -1233,8 +1324,13 @@ static void user_acts(struct world *w)
 	char content[32];
 	struct replica_w *r = &w->r[at];
 	if (has_parent(r, path)) {
+		struct object *o = w->copies && below(w, 4) == 0 ? find(r, to) : NULL;
 		snprintf(content, sizeof(content), "c%llu", (unsigned long long)++w->next_content);
-		if (k < 45)
+		if (o && o->kind == KIND_FILE)
+			snprintf(content, sizeof(content), "%s", o->content);
+		if (w->hostile && k < 5)
+			world_touch(w, at, path);
+		else if (k < 45)
 			world_write(w, at, path, content);
 		else if (k < 55)
 			world_mkdir(w, at, path);
@@ -1251,34 +1347,80 @@ static void user_acts(struct world *w)
 	free(to);
 }
 
-void world_random(struct world *w, unsigned steps)
+/* Is each content that no user replaced or deleted on some disk, at this very moment? */
+static void check_nothing_lost(struct world *w)
+{
+	for (size_t k = 0; k < w->n_live; k++) {
+		bool there = false;
+		for (unsigned i = 0; i < w->n && !there; i++)
+			for (size_t o = 0; o < w->r[i].n_objects && !there; o++)
+				there = w->r[i].objects[o].content &&
+				        strcmp(w->r[i].objects[o].content, w->live[k]) == 0;
+		ck_assert_msg(there, "content %s is on no disk any more", w->live[k]);
+	}
+}
+
+static void something_happens(struct world *w, bool crashes, bool cuts, bool line)
+{
+	unsigned k = below(w, 100);
+	if (k < 6) {
+		user_acts(w);
+	} else if (cuts && k < 7) {
+		world_cut(w, below(w, w->n), below(w, w->n));
+	} else if (k < 9) {
+		unsigned a = below(w, w->n), b = below(w, w->n);
+		if (!line || a + 1 == b || b + 1 == a)
+			world_connect(w, a, b);
+	} else if (crashes && k < 10 && !below(w, 4)) {
+		unsigned at = below(w, w->n);
+		bool lose = w->loses_index && below(w, 2);
+		if (w->hostile)
+			w->r[at].skew_ns = (int64_t)below(w, 20) * 1000000000 - 10000000000;
+		world_crash(w, at, lose);
+	} else if (k < 12) {
+		w->mono_ms += below(w, 2000);
+		w->wall_ns += 1000000000;
+	} else if (w->hostile && k < 13 && below(w, 2)) {
+		unsigned at = below(w, w->n);
+		tell_time(w, at);
+		engine_halt(w->r[at].e, engine_status(w->r[at].e).halted ? NULL : "unmounted");
+	} else {
+		world_step(w);
+	}
+}
+
+static void history(struct world *w, unsigned steps)
 {
 	bool crashes = below(w, 2), cuts = below(w, 4) != 0, line = below(w, 3) == 0;
 	for (unsigned i = 0; i + 1 < w->n; i++)
 		world_connect(w, i, i + 1);
 	for (unsigned i = 0; i < steps; i++) {
-		unsigned k = below(w, 100);
-		if (k < 6)
-			user_acts(w);
-		else if (cuts && k < 7)
-			world_cut(w, below(w, w->n), below(w, w->n));
-		else if (k < 9) {
-			unsigned a = below(w, w->n), b = below(w, w->n);
-			if (!line || a + 1 == b || b + 1 == a)
-				world_connect(w, a, b);
-		} else if (crashes && k < 10 && !below(w, 4)) {
-			world_crash(w, below(w, w->n), false);
-		} else if (k < 12) {
-			w->mono_ms += below(w, 2000);
-			w->wall_ns += 1000000000;
-		} else {
-			world_step(w);
-		}
+		something_happens(w, crashes, cuts, line);
+		if (i % 16 == 0)
+			check_nothing_lost(w);
 	}
-	for (unsigned i = 0; i + 1 < w->n; i++)
-		world_connect(w, i, i + 1);
+	w->hostile = false;
+	for (unsigned i = 0; i < w->n; i++) {
+		tell_time(w, i);
+		engine_halt(w->r[i].e, NULL);
+		if (i)
+			world_connect(w, i - 1, i);
+	}
 	world_settle(w);
 	for (unsigned i = 0; i < w->n; i++)
 		engine_walk(w->r[i].e, (struct bytes){0});
 	world_settle(w);
+}
+
+void world_random(struct world *w, unsigned steps)
+{
+	history(w, steps);
+}
+
+void world_hostile(struct world *w, unsigned steps)
+{
+	w->hostile = true;
+	w->loses_index = below(w, 4) == 0;
+	w->copies = !w->loses_index && below(w, 2);
+	history(w, steps);
 }

@@ -21,6 +21,7 @@ void world_write_at(struct world *w, unsigned r, const char *path, const char *c
 void world_mkdir(struct world *w, unsigned r, const char *path);
 void world_symlink(struct world *w, unsigned r, const char *path, const char *target);
 void world_chmod(struct world *w, unsigned r, const char *path, uint16_t mode);
+void world_touch(struct world *w, unsigned r, const char *path); /* new times, nothing else */
 void world_remove(struct world *w, unsigned r, const char *path); /* with all below */
 void world_rename(struct world *w, unsigned r, const char *from, const char *to);
 
@@ -36,12 +37,16 @@ void world_settle(struct world *w);
 /* The content of a file, "-> TARGET" of a symlink, "/" of a folder; NULL if nothing is there. */
 const char *world_read(struct world *w, unsigned r, const char *path);
 size_t world_count(struct world *w, unsigned r); /* objects on the disk */
-/* All disks equal (names, kinds, contents, modes), and every content that no user replaced or
- * deleted is there. NULL, or what is wrong (valid until the next call). */
+/* All disks equal (names, kinds, contents, modes), every content that no user replaced or deleted is
+ * there, nothing is left to do; and neither another walk nor a new start of all changes anything. NULL,
+ * or what is wrong (valid until the next call). */
 const char *world_check(struct world *w);
 
 /* A random history of users, cuts and crashes, settled at the end. */
 void world_random(struct world *w, unsigned steps);
+/* The same, but calls fail, hints are lost, clocks differ, roots go and come back; in some histories an
+ * index is lost, or users copy files. */
+void world_hostile(struct world *w, unsigned steps);
 
 uint64_t world_fetches(const struct world *w); /* contents that crossed a link, inline ones included */
 
