@@ -318,6 +318,10 @@ int engine_peer_report(struct engine *e, unsigned peer, const struct report *in,
 {
 	struct peer *p = peer_of(e, peer);
 	*why = NULL;
+	if (in->n > COUNTER_MAX) {
+		*why = "report number out of range";
+		return -EPROTO;
+	}
 	int num = engine_intern(e, &in->id);
 	if (num < 0) {
 		*why = "too many replicas";
@@ -328,6 +332,12 @@ int engine_peer_report(struct engine *e, unsigned peer, const struct report *in,
 	peer_reps_grow(e, p);
 	if (in->n > p->reports_sent[rep])
 		p->reports_sent[rep] = in->n;
+	if (rep == 0 && in->n > r->report_n) {
+		/* Said before a new start, and the clock has gone back since. */
+		r->report_n = in->n;
+		e->report_print = 0;
+		report_changed(e);
+	}
 	if (rep == 0 || in->n <= r->report_n)
 		return 0;
 	r->report_n = in->n;
@@ -595,7 +605,7 @@ static bool next_of_peer(struct engine *e, unsigned peer)
 	}
 	for (size_t i = 0; i < e->n_reps; i++) {
 		const struct replica *r = &e->reps[i];
-		if (r->report_n <= p->reports_sent[i] || i == p->rep || !r->member)
+		if (r->report_n <= p->reports_sent[i] || !r->member)
 			continue;
 		if (i == 0)
 			report_number(e); /* it may have changed since it got its number */
