@@ -378,8 +378,11 @@ void slot_update(struct engine *e, node_t n, struct update *u)
 		s->flags &= (uint16_t)~F_RACY;
 		if (s->kind == KIND_FILE && s->ctime_ns > e->wall_ns - RACY_NS)
 			s->flags |= F_RACY;
-		if (s->kind != KIND_DIR)
+		if (s->kind != KIND_DIR) {
 			s->leftover = false;
+			e->unwatched -= (s->flags & F_UNWATCHED) != 0;
+			s->flags &= (uint16_t)~F_UNWATCHED;
+		}
 	}
 	if (will)
 		s->leftover = false;

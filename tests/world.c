@@ -253,11 +253,12 @@ void world_write_at(struct world *w, unsigned r, const char *path, const char *c
 	uint16_t mode = o && o->kind == KIND_FILE ? o->mode : 0644;
 	if (o && o->kind == KIND_DIR)
 		return;
-	if (o)
+	bool same = o && o->kind == KIND_FILE && strcmp(o->content, content) == 0; /* that is no change */
+	if (o && !same)
 		consumed(w, o->content);
 	trace(r, "writes %s in %s", content, path);
 	put_object(w, d, path, KIND_FILE, content, mtime, mode);
-	if (*content)
+	if (*content && !same)
 		now_live(w, content);
 	if (!was)
 		hint(d, path, HINT_CREATED);
