@@ -324,9 +324,22 @@ static void log_compact(struct engine *e, rep_t rep)
 	l->n = n;
 }
 
+/* A folder has gone: what could not be looked at in it is no problem any more. */
+static void problems_gone(struct engine *e, node_t dir)
+{
+	const struct problems *p = &e->reps[0].problems;
+	for (size_t i = p->n; i-- > 0; ) {
+		node_t n = p->items[i].node;
+		const struct slot *s = slot_of(e, n);
+		if (tree_parent(e->tree, n) == dir && s->kind == KIND_ABSENT && !s->want)
+			problem_set(e, 0, n, NULL);
+	}
+}
+
 void slot_update(struct engine *e, node_t n, struct update *u)
 {
 	struct slot *s = slot_of(e, n);
+	bool was_dir = s->kind == KIND_DIR;
 	if ((u->what & UPDATE_WANT) &&
 	    state_eq(&u->want, u->what & UPDATE_HAVE ? &u->have : have_of(e, n))) {
 		state_release(&u->want);
@@ -388,6 +401,8 @@ void slot_update(struct engine *e, node_t n, struct update *u)
 		s->leftover = false;
 	content_add(e, n);
 	end(e, n);
+	if (was_dir && s->kind != KIND_DIR)
+		problems_gone(e, n);
 	if (was && !will)
 		live_sub(e, tree_parent(e->tree, n));
 	if (u->what & UPDATE_HAVE) {

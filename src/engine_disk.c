@@ -264,6 +264,7 @@ static void local_delete(struct engine *e, node_t n)
 	if (slot_of(e, n)->kind == KIND_DIR)
 		delete_children(e, n);
 	slot_busy(e, n, false);
+	problem_set(e, 0, n, NULL);
 	if (!have_of(e, n)->n_heads) {
 		struct update u = {.what = UPDATE_FACTS, .facts = gone};
 		slot_update(e, n, &u);
@@ -640,6 +641,16 @@ static void list_failed(struct engine *e, node_t dir, int error, uint32_t walk)
 	}
 }
 
+/* Is there something to find out about a name that a listing lacks? */
+static bool may_have_gone(const struct engine *e, node_t n)
+{
+	const struct slot *s = slot_of(e, n);
+	if (s->flags & F_JOB)
+		return false;
+	return s->kind != KIND_ABSENT ||
+	       (e->reps[0].problems.n && !s->want && problem_get(e, 0, n)); /* of a look that failed */
+}
+
 void engine_listed(struct engine *e, uint64_t job, int error, const struct listed *items, size_t n,
                    bool unwatched)
 {
@@ -689,8 +700,7 @@ void engine_listed(struct engine *e, uint64_t job, int error, const struct liste
 	qsort(there, n_there, sizeof(*there), by_node);
 	for (node_t c = tree_first_child(e->tree, dir); c != NODE_NONE;
 	     c = tree_next_sibling(e->tree, c))
-		if (slot_of(e, c)->kind != KIND_ABSENT && !(slot_of(e, c)->flags & F_JOB) &&
-		    !bsearch(&c, there, n_there, sizeof(c), by_node))
+		if (may_have_gone(e, c) && !bsearch(&c, there, n_there, sizeof(c), by_node))
 			queue_look(e, c, walk, walk == 0);
 	free(there);
 out:
