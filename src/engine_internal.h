@@ -37,6 +37,7 @@
 #define CEILING_MS 30000              /* an open file that never rests is looked at */
 #define UNWATCHED_MS 60000            /* folders without a watch are listed again */
 #define BURST_MS 1000                 /* how long deletions wait for the rest of a batch */
+#define FORGET_MS 60000               /* all must be there so long before a lost content is given up */
 #define REPORT_MS 250                 /* between reports of this replica */
 #define RETRY_MIN_MS 250
 #define RETRY_MAX_MS 300000
@@ -177,6 +178,7 @@ struct replica {
 	int peer;
 	rep_t via;
 	bool member, reachable;
+	bool retired;               /* it lost its index, and has another id now */
 };
 
 struct peer {
@@ -300,6 +302,7 @@ struct engine {
 	uint64_t n_wants, want_bytes, n_conflicts, n_other;
 	uint64_t unwatched, unwatched_due_ms;
 	uint64_t report_due_ms, reported_ms;
+	uint64_t reach_changed_ms;  /* somebody came or went */
 	uint64_t reported_pending;
 	uint64_t report_print;      /* a fingerprint of the last report */
 	bool report_dirty, started, index_new;

@@ -50,8 +50,10 @@ void reach_update(struct engine *e)
 {
 	rep_t queue[REPLICAS_MAX];
 	size_t head = 0, n = 0;
+	bool was[REPLICAS_MAX];
 	for (size_t i = 1; i < e->n_reps; i++) {
 		struct replica *r = &e->reps[i];
+		was[i] = r->reachable;
 		r->reachable = r->peer >= 0;
 		r->via = 0;
 		if (r->reachable)
@@ -69,22 +71,38 @@ void reach_update(struct engine *e)
 			queue[n++] = to;
 		}
 	}
+	for (size_t i = 1; i < e->n_reps; i++)
+		if (e->reps[i].reachable != was[i])
+			e->reach_changed_ms = e->mono_ms;
 }
 
-/* A replica that lost its index comes back under the same name with a new id: the old one is gone. */
+static void retire(struct engine *e, rep_t rep)
+{
+	struct replica *r = &e->reps[rep];
+	problems_clear(e, rep);
+	r->n_problems = 0;
+	r->n_links = 0;
+	r->retired = true;
+	member_set(e, rep, false);
+	set_text(&r->name, (struct bytes){0}); /* and it stays so when this is loaded again */
+	r->merged = r->known = (struct watermark){0};
+}
+
+/* A replica that lost its index comes back under the same name with a new id: the old one is gone.
+ * Who is connected is alive, and so is this one; else who reported last. */
 static void retire_same_name(struct engine *e, rep_t rep)
 {
-	for (size_t i = 1; i < e->n_reps; i++) {
-		struct replica *r = &e->reps[i];
-		if (i == rep || !r->member || r->peer >= 0 || !*r->name ||
-		    strcmp(r->name, e->reps[rep].name) != 0)
+	for (size_t i = 0; i < e->n_reps; i++) {
+		const struct replica *a = &e->reps[i], *b = &e->reps[rep];
+		if (i == rep || !a->member || !b->member || !*a->name || strcmp(a->name, b->name) != 0)
 			continue;
-		problems_clear(e, (rep_t)i);
-		r->n_problems = 0;
-		r->n_links = 0;
-		member_set(e, (rep_t)i, false);
-		set_text(&r->name, (struct bytes){0}); /* and it stays so when this is loaded again */
-		r->merged = r->known = (struct watermark){0};
+		bool a_stays = i == 0 || a->peer >= 0, b_stays = b->peer >= 0;
+		if (a_stays && b_stays)
+			continue;
+		if (b_stays || (!a_stays && a->report_n < b->report_n))
+			retire(e, (rep_t)i);
+		else
+			retire(e, rep);
 	}
 }
 
@@ -109,6 +127,7 @@ int engine_peer_up(struct engine *e, unsigned peer, const struct replica_id *id,
 	r->peer = (int)peer;
 	set_text(&r->name, bytes_of(name));
 	set_text(&r->address, bytes_of(address));
+	r->retired = false;
 	r->seq = seq; /* lower than before, if it ended before it stored the last of them */
 	p->index_complete = r->merged.now >= seq;
 	member_set(e, (rep_t)rep, true);
@@ -294,7 +313,7 @@ int engine_peer_have(struct engine *e, unsigned peer, rep_t rep, uint64_t to,
 	peer_reps_grow(e, p);
 	if (to > p->relayed_to[rep])
 		p->relayed_to[rep] = to; /* it need not be told what it told us */
-	if (rep == 0)
+	if (rep == 0 || e->reps[rep].retired)
 		return 0;
 	member_set(e, rep, true);
 	for (size_t i = 0; i < n; i++) {
@@ -338,7 +357,7 @@ int engine_peer_report(struct engine *e, unsigned peer, const struct report *in,
 		e->report_print = 0;
 		report_changed(e);
 	}
-	if (rep == 0 || in->n <= r->report_n)
+	if (rep == 0 || in->n <= r->report_n || r->retired)
 		return 0;
 	r->report_n = in->n;
 	if (r->peer < 0 || rep == p->rep)
@@ -352,6 +371,8 @@ int engine_peer_report(struct engine *e, unsigned peer, const struct report *in,
 	r->n_problems = in->n_problems;
 	member_set(e, rep, true);
 	retire_same_name(e, rep);
+	if (r->retired)
+		return 0;
 	problems_clear(e, rep);
 	for (size_t i = 0; i < in->n_listed && i < PROBLEMS_SENT_MAX; i++) {
 		if (path_check(in->problems[i].path) || tree_count(e->tree) >= TREE_NODES_MAX)

@@ -711,6 +711,31 @@ static int holder(const struct engine *e, node_t n, const struct head *w)
 	return best;
 }
 
+/*
+ * A replica lost its index after it had announced this head, and somebody there replaced the content
+ * before the others had it. Surely so once all have been there for a while, and none of them has it.
+ */
+static bool is_lost(const struct engine *e, const struct head *w)
+{
+	rep_t maker = w->dot.rep;
+	if (!maker || e->reps[maker].member || e->mono_ms < e->reach_changed_ms + FORGET_MS)
+		return false;
+	for (size_t i = 1; i < e->n_reps; i++)
+		if (e->reps[i].member && !e->reps[i].reachable)
+			return false;
+	return true;
+}
+
+/* Nobody has it: as if it had been deleted, here and where it is a copy of, or has one. */
+static void give_up(struct engine *e, node_t n, struct dot d)
+{
+	const uint64_t *origin = nodemap_get(&e->origin, n);
+	node_t of = origin ? (node_t)*origin : NODE_NONE;
+	consume_at(e, n, d);
+	consume_at(e, copy_node(e, n, d, false), d);
+	consume_at(e, of, d);
+}
+
 static bool next_fetch(struct engine *e)
 {
 	struct queue_item it;
@@ -728,7 +753,11 @@ static bool next_fetch(struct engine *e)
 			continue;
 		}
 		int peer = holder(e, n, w);
-		if (peer < 0 && s->want->tried) {
+		if (peer < 0 && is_lost(e, w)) {
+			give_up(e, n, w->dot);
+			continue;
+		}
+		if (peer < 0 && (s->want->tried || (w->dot.rep && !e->reps[w->dot.rep].member))) {
 			s->want->tried = 0;
 			retry_later(e, n);
 			continue;
