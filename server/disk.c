@@ -170,7 +170,6 @@ static void carry_look(struct disk *k, const struct action *a)
 		keep(&l->paths, a->looks[i].path);
 	size_t at = 0;
 	for (size_t i = 0; i < a->n; i++) {
-		l->looks[i] = a->looks[i];
 		l->looks[i].path = kept(&l->paths, at, a->looks[i].path.len);
 		at += a->looks[i].path.len;
 	}
@@ -635,10 +634,7 @@ void disk_watched(void *ctx, const struct watch_event *ev)
 	node_t left;
 	switch (ev->what) {
 	case WATCH_CHANGED:
-		engine_hint(e, ev->dir, ev->name, HINT_CHANGED);
-		break;
-	case WATCH_PLACED:
-		engine_hint(e, ev->dir, ev->name, ev->is_dir ? HINT_CREATED : HINT_PLACED);
+		engine_hint(e, ev->dir, ev->name, ev->is_dir ? HINT_CREATED : HINT_CHANGED);
 		break;
 	case WATCH_CREATED:
 		engine_hint(e, ev->dir, ev->name, HINT_CREATED);

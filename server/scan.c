@@ -234,12 +234,6 @@ static int look_content(struct looking *l, struct look *look, const struct stat 
 	return err;
 }
 
-static bool is_known(const struct look *look, const struct found *f)
-{
-	return look->known_stamp && look->known_stamp == f->stamp &&
-		look->known_ctime_ns == f->ctime_ns;
-}
-
 /* Makes one file or symlink durable, with its name. */
 static int sync_one(struct looking *l, const struct look *look, const struct stat *st)
 {
@@ -278,15 +272,8 @@ void scan_look(struct root *root, struct look *looks, size_t n, const atomic_boo
 		int parent;
 		look->found = (struct found){.kind = KIND_ABSENT};
 		look->error = look_stat(&l, look, &before[i], name, &parent);
-		look->unchanged = false;
-		if (!look->error && has_content(&before[i])) {
-			struct found found = found_from_stat(&before[i]);
-			look->unchanged = is_known(look, &found);
-			if (look->unchanged)
-				look->found = found;
-			else
-				contents++;
-		}
+		if (!look->error && has_content(&before[i]))
+			contents++;
 		/* opened before the sync: it reports what fails since */
 		if (contents == SYNC_EACH_MAX + 1 && sync_fd < 0)
 			sync_fd = openat(root_fd(root), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -297,8 +284,6 @@ void scan_look(struct root *root, struct look *looks, size_t n, const atomic_boo
 		sync_error = -errno;
 	for (size_t i = 0; i < n; i++) {
 		struct look *look = &looks[i];
-		if (look->unchanged)
-			continue;
 		if (!look->error && cancel && atomic_load(cancel))
 			look->error = -ECANCELED;
 		if (!look->error && has_content(&before[i]))

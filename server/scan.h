@@ -31,7 +31,7 @@ int scan_list(struct root *root, struct bytes path, scan_watch_fn *watch, void *
 	      struct listing *out);
 void listing_release(struct listing *l);
 
-/* Looks at `n` paths; what is known to be unchanged is neither read nor synced. Contents and names are durable when it returns, which costs one sync for all if
+/* Looks at `n` paths. Contents and names are durable when it returns, which costs one sync for all if
  * they are many. A true *cancel ends it soon; what was not looked at has -ECANCELED. */
 void scan_look(struct root *root, struct look *looks, size_t n, const atomic_bool *cancel);
 void look_release(struct look *l); /* the target of a symlink */

@@ -137,14 +137,7 @@ void engine_stored(struct engine *e, uint64_t job);
 void engine_store_failed(struct engine *e, uint64_t job, const char *why); /* tries again later */
 
 /* The watch: `name` in folder `dir` (both known to the tree by number or name). */
-enum hint {
-	HINT_CHANGED, /* its content */
-	HINT_PLACED,  /* its place, times or permissions: what is known by its stamp is not read again */
-	HINT_CREATED,
-	HINT_WRITING,
-	HINT_GONE,
-	HINT_LIST,
-};
+enum hint { HINT_CHANGED, HINT_CREATED, HINT_WRITING, HINT_GONE, HINT_LIST };
 void engine_hint(struct engine *e, node_t dir, struct bytes name, enum hint what);
 /* from_dir/from became to_dir/to: contents whose stamps agree are not read again. */
 void engine_moved(struct engine *e, node_t from_dir, struct bytes from, node_t to_dir, struct bytes to);

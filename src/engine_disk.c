@@ -43,47 +43,15 @@ static void walk_changed(struct engine *e, uint32_t id)
 void queue_look(struct engine *e, node_t n, uint32_t walk, bool fresh)
 {
 	struct slot *s = slot_of(e, n);
-	if (s->flags & (F_LOOKING | F_JOB)) {
-		look_again(e, n);
+	if (s->flags & F_LOOKING) {
+		s->flags |= F_LOOK_AGAIN;
 		return;
 	}
-	s->light = false;
 	if (s->flags & F_LOOK_QUEUED)
 		return;
 	s->flags |= F_LOOK_QUEUED;
 	walk_add(e, walk);
 	queue_push(fresh ? &e->fresh_looks : &e->looks, n, walk);
-}
-
-void look_again(struct engine *e, node_t n)
-{
-	slot_of(e, n)->flags |= F_LOOK_AGAIN;
-	slot_of(e, n)->light = false;
-}
-
-/* Nothing was written: an object that is known by its stamp is what it was. So what an op of ours did
- * is not read when the watch tells of it. */
-static void queue_light_look(struct engine *e, node_t n)
-{
-	struct slot *s = slot_of(e, n);
-	bool pending = s->flags & (F_LOOKING | F_JOB) ? s->flags & F_LOOK_AGAIN
-	                                              : s->flags & F_LOOK_QUEUED;
-	if (pending)
-		return; /* it is read, or light as well */
-	queue_look(e, n, 0, true);
-	s->light = true;
-}
-
-void look_due(struct engine *e, node_t n)
-{
-	struct slot *s = slot_of(e, n);
-	if (!(s->flags & F_LOOK_AGAIN))
-		return;
-	s->flags &= (uint16_t)~F_LOOK_AGAIN;
-	if (s->light)
-		queue_light_look(e, n);
-	else
-		queue_look(e, n, 0, true);
 }
 
 void queue_list(struct engine *e, node_t n, uint32_t walk)
@@ -172,16 +140,8 @@ static bool look_batch(struct engine *e, struct queue *q, bool fresh)
 		at[i] = scratch_add_path(e, it.node);
 	}
 	at[n] = e->scratch.len;
-	for (size_t i = 0; i < n; i++) {
-		struct slot *s = slot_of(e, j->nodes[i]);
-		struct look *l = &e->act_looks[i];
-		*l = (struct look){.path = {e->scratch.data + at[i], at[i + 1] - at[i]}};
-		if (s->light && (s->kind == KIND_FILE || s->kind == KIND_SYMLINK)) {
-			l->known_stamp = s->stamp;
-			l->known_ctime_ns = s->ctime_ns;
-		}
-		s->light = false;
-	}
+	for (size_t i = 0; i < n; i++)
+		e->act_looks[i] = (struct look){.path = {e->scratch.data + at[i], at[i + 1] - at[i]}};
 	free(at);
 	e->action = (struct action){.type = ACT_LOOK, .job = j->id, .looks = e->act_looks, .n = n};
 	return true;
@@ -292,7 +252,7 @@ static void delete_children(struct engine *e, node_t n)
 	     c = tree_next_sibling(e->tree, c)) {
 		struct slot *s = slot_of(e, c);
 		if (s->flags & F_JOB)
-			look_again(e, c);
+			s->flags |= F_LOOK_AGAIN;
 		else if (s->kind != KIND_ABSENT)
 			local_delete(e, c);
 	}
@@ -557,12 +517,12 @@ void engine_moved(struct engine *e, node_t from_dir, struct bytes from, node_t t
 	size_t skip = to_dir == NODE_ROOT;
 	if (path_check((struct bytes){e->text.data + skip, e->text.len - skip})) {
 		engine_hint(e, from_dir, from, HINT_GONE);
-		engine_hint(e, to_dir, to, HINT_PLACED);
+		engine_hint(e, to_dir, to, HINT_CHANGED);
 		return;
 	}
 	node_t b = add_child(e, to_dir, to);
 	if (a == NODE_NONE || slot_of(e, a)->kind == KIND_ABSENT || slot_of(e, a)->flags & F_JOB) {
-		engine_hint(e, to_dir, to, HINT_PLACED);
+		engine_hint(e, to_dir, to, HINT_CHANGED);
 		if (a != NODE_NONE)
 			engine_hint(e, from_dir, from, HINT_GONE);
 		return;
@@ -576,7 +536,7 @@ void engine_moved(struct engine *e, node_t from_dir, struct bytes from, node_t t
 	if (slot_of(e, a)->kind != KIND_DIR) {
 		/* The new name first, so that peers find the content while it is still at the old one. */
 		queue_look(e, b, 0, true);
-		queue_light_look(e, a);
+		queue_look(e, a, 0, true);
 		return;
 	}
 	GROW(e->moves, e->moves_cap, e->n_moves + 1);
@@ -792,25 +752,12 @@ static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk
 	if (e->halted)
 		return;
 	if (s->flags & F_JOB) {
-		look_again(e, n); /* the job's end looks */
+		s->flags |= F_LOOK_AGAIN; /* the job's end looks */
 		return;
 	}
 	if (s->flags & F_LOOK_AGAIN) {
 		s->flags &= (uint16_t)~F_LOOK_AGAIN;
-		if (s->light && l->known_stamp)
-			queue_light_look(e, n);
-		else
-			queue_look(e, n, walk, walk == 0);
-		return;
-	}
-	if (l->unchanged && !l->error) {
-		if (s->stamp != l->found.stamp || s->ctime_ns != l->found.ctime_ns) {
-			queue_look(e, n, walk, walk == 0); /* it is known by another stamp by now */
-			return;
-		}
-		if (!s->want)
-			problem_set(e, 0, n, NULL);
-		plan(e, n);
+		queue_look(e, n, walk, walk == 0);
 		return;
 	}
 	const uint64_t *move = nodemap_get(&e->moved_dir, n);
@@ -906,13 +853,10 @@ void engine_hint(struct engine *e, node_t dir, struct bytes name, enum hint what
 			look_later(e, n, e->mono_ms + CREATED_WAIT_MS);
 		break;
 	case HINT_CHANGED:
+	case HINT_GONE:
 		nodemap_remove(&e->busy_due, n);
 		nodemap_remove(&e->busy, n);
 		queue_look(e, n, 0, true);
-		break;
-	case HINT_PLACED:
-	case HINT_GONE:
-		queue_light_look(e, n);
 		break;
 	case HINT_LIST:
 		break;

@@ -113,8 +113,7 @@ struct slot {
 	uint16_t mode;
 	uint16_t flags;
 	uint8_t kind;           /* enum kind or KIND_OTHER */
-	bool leftover : 1;      /* a deleted folder that stays for what is not carried in it */
-	bool light : 1;         /* the look that is queued or to come need not read what is known */
+	bool leftover;          /* a deleted folder that stays for what is not carried in it */
 };
 
 struct log_item {
@@ -401,8 +400,6 @@ size_t scratch_add_path(struct engine *e, node_t n);
 const char *error_text(int error); /* of a negative errno, for people */
 
 void queue_look(struct engine *e, node_t n, uint32_t walk, bool fresh);
-void look_again(struct engine *e, node_t n); /* after the look or job that is under way; reads all */
-void look_due(struct engine *e, node_t n); /* the look that was put off, if one was */
 void queue_list(struct engine *e, node_t n, uint32_t walk);
 bool next_list(struct engine *e);
 bool next_look(struct engine *e);

@@ -788,10 +788,12 @@ static void job_over(struct engine *e, node_t n)
 {
 	struct slot *s = slot_of(e, n);
 	s->flags &= (uint16_t)~(F_JOB | F_PLAN_AGAIN);
-	if (s->flags & F_LOOKING)
-		look_again(e, n); /* it may have seen what was there before */
-	else
-		look_due(e, n);
+	if (s->flags & F_LOOKING) {
+		s->flags |= F_LOOK_AGAIN; /* it may have seen what was there before */
+	} else if (s->flags & F_LOOK_AGAIN) {
+		s->flags &= (uint16_t)~F_LOOK_AGAIN;
+		queue_look(e, n, 0, true);
+	}
 	plan(e, n);
 }
 
@@ -928,7 +930,7 @@ static void op_failed(struct engine *e, struct job_op *jo, const struct op *op)
 		if (w)
 			w->source = NODE_NONE;
 		slot_of(e, jo->from)->flags &= (uint16_t)~F_CLAIMED;
-		look_again(e, jo->from);
+		slot_of(e, jo->from)->flags |= F_LOOK_AGAIN;
 		job_over(e, jo->from);
 	}
 	if (jo->source == SOURCE_TMP)
@@ -955,7 +957,7 @@ static void op_failed(struct engine *e, struct job_op *jo, const struct op *op)
 		/* Somebody was there first. Look, then plan anew; patience grows if that repeats. */
 		if (local)
 			w->no_local = true;
-		look_again(e, n);
+		s->flags |= F_LOOK_AGAIN;
 		node_t parent = tree_parent(e->tree, n);
 		if (error == -ENOENT || error == -ENOTDIR || error == -ELOOP)
 			if (parent != NODE_ROOT)

@@ -35,11 +35,7 @@ struct listed {
 /* A path to be looked at: read metadata, hash the content, make it durable. */
 struct look {
 	struct bytes path;
-	/* If the object still has these (and known_stamp is not 0), its content need not be read. */
-	uint64_t known_stamp;
-	int64_t known_ctime_ns;
 	/* results */
-	bool unchanged; /* so it was: `found` has no hash and no target */
 	struct found found;
 	int error; /* 0; -EAGAIN: it changed while it was read; else a negative errno: could not be read.
 	              A name that does not exist is no error but KIND_ABSENT. */

@@ -278,20 +278,6 @@ START_TEST(remembered_histories)
 }
 END_TEST
 
-/* The same when each op is told by the watch, as it is in truth. */
-START_TEST(random_histories_with_echoes)
-{
-	for (unsigned long seed = 1; seed <= 500; seed++) {
-		struct world *w = world_new(2 + (unsigned)(seed % 3), seed);
-		world_echo(w);
-		world_random(w, 400);
-		const char *fault = world_check(w);
-		ck_assert_msg(!fault, "seed %lu: %s", seed, fault);
-		world_free(w);
-	}
-}
-END_TEST
-
 int main(void)
 {
 	Suite *s = suite_create("engine");
@@ -310,7 +296,6 @@ int main(void)
 	suite_add_tcase(s, rules);
 	tcase_add_test(random, remembered_histories);
 	tcase_add_test(random, random_histories);
-	tcase_add_test(random, random_histories_with_echoes);
 	tcase_set_timeout(random, 300);
 	suite_add_tcase(s, random);
 	SRunner *r = srunner_create(s);

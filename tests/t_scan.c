@@ -377,29 +377,6 @@ START_TEST(many_looks_at_once)
 }
 END_TEST
 
-START_TEST(what_is_known_is_not_read)
-{
-	put(dir, "f", "one");
-	struct look known = look_at("f"), look = {.path = bytes_of("f")};
-	look.known_stamp = known.found.stamp;
-	look.known_ctime_ns = known.found.ctime_ns;
-	scan_look(root, &look, 1, NULL);
-	ck_assert(look.unchanged && !look.error);
-	ck_assert(look.found.stamp == known.found.stamp);
-	look.known_ctime_ns--; /* the same stamp, but it was changed since */
-	scan_look(root, &look, 1, NULL);
-	ck_assert(!look.unchanged && !look.error && hash_is(&look, "one"));
-	look.known_ctime_ns++;
-	put(dir, "f", "other");
-	scan_look(root, &look, 1, NULL);
-	ck_assert(!look.unchanged && !look.error && hash_is(&look, "other"));
-	look.known_stamp = 0;
-	look.known_ctime_ns = look.found.ctime_ns;
-	scan_look(root, &look, 1, NULL);
-	ck_assert(!look.unchanged && hash_is(&look, "other"));
-}
-END_TEST
-
 START_TEST(look_can_be_cancelled)
 {
 	atomic_bool cancel = true;
@@ -545,7 +522,6 @@ int main(void)
 	tcase_add_test(t, look_tells_kind_content_and_target);
 	tcase_add_test(t, look_never_blocks_on_devices);
 	tcase_add_test(t, many_looks_at_once);
-	tcase_add_test(t, what_is_known_is_not_read);
 	tcase_add_test(t, look_can_be_cancelled);
 	tcase_add_test(t, no_mixture_of_two_contents_is_ever_seen);
 	tcase_add_test(t, what_is_written_later_changes_the_stamp);

@@ -90,7 +90,6 @@ struct world {
 	uint64_t rng, next_ino, next_tmp, next_content, fetches, mono_ms;
 	int64_t wall_ns;
 	bool hostile;          /* calls fail, hints are lost, clocks differ */
-	bool echo;             /* ops are hinted at, too */
 	bool loses_index, copies;
 	char **live;           /* contents that must survive */
 	size_t n_live, live_cap;
@@ -303,7 +302,7 @@ void world_chmod(struct world *w, unsigned r, const char *path, uint16_t mode)
 	trace(r, "sets %s to %o", path, mode);
 	o->mode = mode;
 	o->ctime_ns = w->wall_ns;
-	hint(&w->r[r], path, HINT_PLACED);
+	hint(&w->r[r], path, HINT_CHANGED);
 }
 
 void world_touch(struct world *w, unsigned r, const char *path)
@@ -485,9 +484,7 @@ static void run_look(struct world *w, struct replica_w *r, struct look *l)
 	struct object *o = find(r, path), *p = find(r, parent);
 	l->error = fails(w, 2) ? -EAGAIN : fails(w, 2) ? -EACCES : 0;
 	describe(l->error ? NULL : o, &l->found);
-	l->unchanged = !l->error && o && l->known_stamp && l->known_stamp == l->found.stamp &&
-		       l->known_ctime_ns == l->found.ctime_ns;
-	if (l->error || l->unchanged)
+	if (l->error)
 		goto out;
 	if (!o && *parent && (!p || p->kind != KIND_DIR))
 		l->error = p ? -ENOTDIR : -ENOENT;
@@ -702,8 +699,6 @@ static void carry_out(struct world *w, unsigned at, struct pending *p)
 			trace(at, "op %d source %d on %s: %d, now %s", (int)p->ops[i].type,
 			      (int)p->ops[i].source, path, p->ops[i].error,
 			      !o ? "absent" : o->content ? o->content : "/");
-			if (w->echo)
-				hint(r, path, o ? HINT_PLACED : HINT_GONE);
 			free(tmp);
 			free(path);
 		}
@@ -1100,7 +1095,7 @@ static void give_hint(struct world *w, unsigned at)
 		if (dir != NODE_NONE && to != NODE_NONE)
 			engine_moved(r->e, dir, bytes_of(h.name), to, bytes_of(h.to_name));
 		else if (to != NODE_NONE)
-			engine_hint(r->e, to, bytes_of(h.to_name), HINT_PLACED);
+			engine_hint(r->e, to, bytes_of(h.to_name), HINT_CHANGED);
 		else if (dir != NODE_NONE)
 			engine_hint(r->e, dir, bytes_of(h.name), HINT_GONE);
 	} else if (dir != NODE_NONE) {
@@ -1423,14 +1418,9 @@ void world_random(struct world *w, unsigned steps)
 	history(w, steps);
 }
 
-void world_echo(struct world *w)
-{
-	w->echo = true;
-}
-
 void world_hostile(struct world *w, unsigned steps)
 {
-	w->hostile = w->echo = true;
+	w->hostile = true;
 	w->loses_index = below(w, 4) == 0;
 	w->copies = !w->loses_index && below(w, 2);
 	history(w, steps);

@@ -42,9 +42,6 @@ size_t world_count(struct world *w, unsigned r); /* objects on the disk */
  * or what is wrong (valid until the next call). */
 const char *world_check(struct world *w);
 
-/* From now on the watch tells of what the servers do themselves as well, as a real one does. */
-void world_echo(struct world *w);
-
 /* A random history of users, cuts and crashes, settled at the end. */
 void world_random(struct world *w, unsigned steps);
 /* The same, but calls fail, hints are lost, clocks differ, roots go and come back; in some histories an
