@@ -634,7 +634,10 @@ void disk_watched(void *ctx, const struct watch_event *ev)
 	node_t left;
 	switch (ev->what) {
 	case WATCH_CHANGED:
-		engine_hint(e, ev->dir, ev->name, ev->is_dir ? HINT_CREATED : HINT_CHANGED);
+		engine_hint(e, ev->dir, ev->name, HINT_CHANGED);
+		break;
+	case WATCH_TOUCHED:
+		engine_hint(e, ev->dir, ev->name, HINT_TOUCHED);
 		break;
 	case WATCH_CREATED:
 		engine_hint(e, ev->dir, ev->name, HINT_CREATED);

@@ -259,6 +259,17 @@ static bool has_content(const struct stat *st)
 	return S_ISREG(st->st_mode) || S_ISLNK(st->st_mode);
 }
 
+/* For a glance: `found` is filled in if nothing has changed. */
+static bool is_as_known(struct look *look, const struct stat *st)
+{
+	struct found f = found_from_stat(st);
+	if (!look->glance || f.kind != KIND_FILE || f.stamp != look->known_stamp ||
+	    f.ctime_ns != look->known_ctime_ns)
+		return false;
+	look->found = f;
+	return true;
+}
+
 void scan_look(struct root *root, struct look *looks, size_t n, const atomic_bool *cancel)
 {
 	struct looking l = {.digest = digest_new(), .block = xmalloc(READ_BLOCK), .cancel = cancel};
@@ -272,7 +283,8 @@ void scan_look(struct root *root, struct look *looks, size_t n, const atomic_boo
 		int parent;
 		look->found = (struct found){.kind = KIND_ABSENT};
 		look->error = look_stat(&l, look, &before[i], name, &parent);
-		if (!look->error && has_content(&before[i]))
+		look->unchanged = !look->error && is_as_known(look, &before[i]);
+		if (!look->error && !look->unchanged && has_content(&before[i]))
 			contents++;
 		/* opened before the sync: it reports what fails since */
 		if (contents == SYNC_EACH_MAX + 1 && sync_fd < 0)
@@ -284,6 +296,8 @@ void scan_look(struct root *root, struct look *looks, size_t n, const atomic_boo
 		sync_error = -errno;
 	for (size_t i = 0; i < n; i++) {
 		struct look *look = &looks[i];
+		if (look->unchanged)
+			continue;
 		if (!look->error && cancel && atomic_load(cancel))
 			look->error = -ECANCELED;
 		if (!look->error && has_content(&before[i]))

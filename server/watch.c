@@ -205,9 +205,11 @@ static void on_name(struct watch *w, uint32_t dir, const struct inotify_event *e
 	else if (e->mask & IN_DELETE)
 		tell(w, WATCH_GONE, dir, name, is_dir);
 	else if (e->mask & IN_MOVED_TO)
-		tell(w, is_dir ? WATCH_CREATED : WATCH_CHANGED, dir, name, is_dir);
-	else if (e->mask & (IN_CLOSE_WRITE | IN_ATTRIB))
+		tell(w, is_dir ? WATCH_CREATED : WATCH_TOUCHED, dir, name, is_dir);
+	else if (e->mask & IN_CLOSE_WRITE)
 		tell(w, WATCH_CHANGED, dir, name, is_dir);
+	else if (e->mask & IN_ATTRIB)
+		tell(w, WATCH_TOUCHED, dir, name, is_dir);
 	else if (e->mask & IN_MODIFY)
 		tell(w, WATCH_WRITING, dir, name, is_dir);
 }

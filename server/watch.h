@@ -14,7 +14,8 @@ struct watch;
 #define WATCH_ROOT 0u
 
 enum watch_what {
-	WATCH_CHANGED,  /* name: closed after writing, or its attributes changed, or moved in */
+	WATCH_CHANGED,  /* name: closed after writing */
+	WATCH_TOUCHED,  /* name: its attributes changed, or it was moved in; nothing was written */
 	WATCH_WRITING,  /* name: written to, still open */
 	WATCH_CREATED,  /* name: new; a file may still be open, a folder is to be listed */
 	WATCH_GONE,     /* name: deleted or moved out of the tree */

@@ -433,7 +433,7 @@ void held_update(struct engine *e, rep_t rep, node_t n, const struct held *h)
 	if (s->n_held < rep) {
 		s->held = xrealloc(s->held, rep, sizeof(*s->held));
 		memset(s->held + s->n_held, 0, (size_t)(rep - s->n_held) * sizeof(*s->held));
-		s->n_held = rep;
+		s->n_held = (uint8_t)rep;
 	}
 	struct held *at = &s->held[rep - 1];
 	e->reps[rep].n_held += (uint64_t)(h->stamp != 0) - (uint64_t)(at->stamp != 0);
@@ -893,7 +893,7 @@ static int load_held(struct engine *e, struct slot *s, const msgpack_object *hel
 		if (s->n_held < rep) {
 			s->held = xrealloc(s->held, rep, sizeof(*s->held));
 			memset(s->held + s->n_held, 0, (rep - s->n_held) * sizeof(*s->held));
-			s->n_held = (uint16_t)rep;
+			s->n_held = (uint8_t)rep;
 		}
 		s->held[rep - 1] = (struct held){seq, stamp, (uint32_t)content, (uint8_t)kind};
 		e->reps[rep].n_held += stamp != 0;

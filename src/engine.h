@@ -137,7 +137,14 @@ void engine_stored(struct engine *e, uint64_t job);
 void engine_store_failed(struct engine *e, uint64_t job, const char *why); /* tries again later */
 
 /* The watch: `name` in folder `dir` (both known to the tree by number or name). */
-enum hint { HINT_CHANGED, HINT_CREATED, HINT_WRITING, HINT_GONE, HINT_LIST };
+enum hint {
+	HINT_CHANGED, /* closed after writing */
+	HINT_TOUCHED, /* moved in, or its attributes changed: what has the same stamps is the same */
+	HINT_CREATED, /* a writer may still have it open */
+	HINT_WRITING, /* written to, and still open */
+	HINT_GONE,    /* deleted or moved away; something else may have the name */
+	HINT_LIST,    /* of the folder itself: events may have been missed */
+};
 void engine_hint(struct engine *e, node_t dir, struct bytes name, enum hint what);
 /* from_dir/from became to_dir/to: contents whose stamps agree are not read again. */
 void engine_moved(struct engine *e, node_t from_dir, struct bytes from, node_t to_dir, struct bytes to);

@@ -40,10 +40,10 @@ static void walk_changed(struct engine *e, uint32_t id)
 		w->changed++;
 }
 
-void queue_look(struct engine *e, node_t n, uint32_t walk, bool fresh)
+static void look_soon(struct engine *e, node_t n, uint32_t walk, bool fresh)
 {
 	struct slot *s = slot_of(e, n);
-	if (s->flags & F_LOOKING) {
+	if (s->flags & (F_LOOKING | F_JOB)) { /* what it saw might be older than what the job does */
 		s->flags |= F_LOOK_AGAIN;
 		return;
 	}
@@ -52,6 +52,17 @@ void queue_look(struct engine *e, node_t n, uint32_t walk, bool fresh)
 	s->flags |= F_LOOK_QUEUED;
 	walk_add(e, walk);
 	queue_push(fresh ? &e->fresh_looks : &e->looks, n, walk);
+}
+
+void queue_look(struct engine *e, node_t n, uint32_t walk, bool fresh)
+{
+	slot_of(e, n)->read = true;
+	look_soon(e, n, walk, fresh);
+}
+
+void queue_glance(struct engine *e, node_t n)
+{
+	look_soon(e, n, 0, true);
 }
 
 void queue_list(struct engine *e, node_t n, uint32_t walk)
@@ -140,8 +151,15 @@ static bool look_batch(struct engine *e, struct queue *q, bool fresh)
 		at[i] = scratch_add_path(e, it.node);
 	}
 	at[n] = e->scratch.len;
-	for (size_t i = 0; i < n; i++)
-		e->act_looks[i] = (struct look){.path = {e->scratch.data + at[i], at[i + 1] - at[i]}};
+	for (size_t i = 0; i < n; i++) {
+		struct slot *s = slot_of(e, j->nodes[i]);
+		e->act_looks[i] = (struct look){
+			.path = {e->scratch.data + at[i], at[i + 1] - at[i]},
+			.glance = !s->read && s->kind == KIND_FILE && shown_head(e, j->nodes[i]),
+			.known_stamp = s->stamp, .known_ctime_ns = s->ctime_ns,
+		};
+		s->read = false;
+	}
 	free(at);
 	e->action = (struct action){.type = ACT_LOOK, .job = j->id, .looks = e->act_looks, .n = n};
 	return true;
@@ -177,6 +195,15 @@ static void local_update(struct engine *e, node_t n, struct state *have, uint64_
 	plan(e, n);
 }
 
+/* The first walk since the start, while it runs. */
+static const struct walk *first_walk(const struct engine *e)
+{
+	for (size_t i = 0; i < e->n_walks; i++)
+		if (e->walks[i].first)
+			return &e->walks[i];
+	return NULL;
+}
+
 void consume_at(struct engine *e, node_t n, struct dot d)
 {
 	const struct head *gone = n == NODE_NONE ? NULL : state_find(target_of(e, n), d);
@@ -186,8 +213,12 @@ void consume_at(struct engine *e, node_t n, struct dot d)
 	bool dir;
 	const struct head *shown = shown_head(e, n), *w = target_head(e, n, &dir);
 	struct dot own = next_dot(e);
+	/* A job may have replaced it just now, or one before a crash did that is yet to be found out. */
+	unsigned unsure = F_JOB;
+	if (first_walk(e))
+		unsure |= F_LOOK_QUEUED | F_LOOKING | F_RECOVER;
 	if (shown && w && head_same_content(shown, gone) && head_same_content(w, gone) &&
-	    !(slot_of(e, n)->flags & F_JOB)) { /* a job may have replaced it just now */
+	    !(slot_of(e, n)->flags & unsure)) {
 		/* It has this name as well, and nobody took it away here: now by our word. */
 		struct head h = head_copy(gone);
 		h.dot = own;
@@ -201,6 +232,18 @@ void consume_at(struct engine *e, node_t n, struct dot d)
 	if (slot_of(e, n)->want)
 		slot_of(e, n)->want->derived = (struct dot){0}; /* what is known of it is a fact now */
 	plan(e, n);
+}
+
+void consume_same(struct engine *e, node_t n, const struct head *content)
+{
+	struct state t = state_copy(target_of(e, n));
+	for (uint16_t i = 0; i < t.n_heads; i++) {
+		node_t q = copy_node(e, n, t.heads[i].dot, false);
+		bool own_copy = q != NODE_NONE && state_find(have_of(e, q), t.heads[i].dot);
+		if (head_same_content(&t.heads[i], content) && !own_copy)
+			consume_at(e, n, t.heads[i].dot);
+	}
+	state_release(&t);
 }
 
 /* Changing or deleting a shown file also removes the heads that it showed wherever else they are
@@ -222,6 +265,7 @@ static void consume(struct engine *e, node_t n)
 		if (of == NODE_NONE)
 			continue;
 		consume_at(e, of, d);
+		consume_same(e, of, &content);
 		node_t other = copy_node(e, of, d, false);
 		if (other != n)
 			consume_at(e, other, d);
@@ -285,15 +329,6 @@ static void local_delete(struct engine *e, node_t n)
 	if (!(s->flags & F_MOVED))
 		emit(e, EVENT_DELETED, n, 0, NULL);
 	s->flags &= (uint16_t)~F_MOVED;
-}
-
-/* The first walk since the start, while it runs. */
-static const struct walk *first_walk(const struct engine *e)
-{
-	for (size_t i = 0; i < e->n_walks; i++)
-		if (e->walks[i].first)
-			return &e->walks[i];
-	return NULL;
 }
 
 static void local_put(struct engine *e, node_t n, const struct found *f)
@@ -586,7 +621,7 @@ static bool child_possible(struct engine *e, node_t dir, struct bytes name)
 }
 
 static void item_listed(struct engine *e, node_t dir, const struct listed *it, uint32_t walk,
-                        const uint64_t *move, node_t *out)
+                        bool trusts, const uint64_t *move, node_t *out)
 {
 	node_t n = add_child(e, dir, it->name);
 	*out = n;
@@ -614,7 +649,7 @@ static void item_listed(struct engine *e, node_t dir, const struct listed *it, u
 		return;
 	}
 	if (s->kind == f->kind && s->stamp == f->stamp && s->ctime_ns == f->ctime_ns &&
-	    !(s->flags & F_RACY))
+	    (trusts || !(s->flags & F_RACY)))
 		return;
 	if (f->kind == KIND_OTHER && s->kind == KIND_OTHER)
 		return;
@@ -658,6 +693,9 @@ void engine_listed(struct engine *e, uint64_t job, int error, const struct liste
 	assert(j);
 	node_t dir = j->nodes[0];
 	uint32_t walk = j->walks[0];
+	bool trusts = walk == WALK_TRUSTS;
+	if (trusts)
+		walk = 0;
 	job_end(e, j);
 	const uint64_t *at = nodemap_get(&e->moved_dir, dir);
 	uint64_t move_copy = at ? *at : 0;
@@ -693,7 +731,7 @@ void engine_listed(struct engine *e, uint64_t job, int error, const struct liste
 			impossible++;
 			continue;
 		}
-		item_listed(e, dir, &items[i], walk, move, &there[n_there++]);
+		item_listed(e, dir, &items[i], walk, trusts, move, &there[n_there++]);
 	}
 	if (impossible)
 		problem_set(e, 0, dir, "holds names that cannot be synced: too long, too deep or reserved");
@@ -751,13 +789,15 @@ static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk
 	s->flags &= (uint16_t)~(F_LOOKING | F_RECOVER);
 	if (e->halted)
 		return;
+	if (s->flags & (F_JOB | F_LOOK_AGAIN) && !l->glance)
+		s->read = true; /* as this one should have done */
 	if (s->flags & F_JOB) {
 		s->flags |= F_LOOK_AGAIN; /* the job's end looks */
 		return;
 	}
 	if (s->flags & F_LOOK_AGAIN) {
 		s->flags &= (uint16_t)~F_LOOK_AGAIN;
-		queue_look(e, n, walk, walk == 0);
+		look_soon(e, n, walk, walk == 0);
 		return;
 	}
 	const uint64_t *move = nodemap_get(&e->moved_dir, n);
@@ -767,7 +807,9 @@ static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk
 	} else {
 		nodemap_remove(&e->busy, n);
 		bool was_dir = s->kind == KIND_DIR;
-		if (local_found(e, n, &l->found))
+		if (l->unchanged)
+			plan(e, n);
+		else if (local_found(e, n, &l->found))
 			walk_changed(e, walk);
 		bool is_dir = l->found.kind == KIND_DIR;
 		if (is_dir && (walk || !was_dir || move)) {
@@ -853,10 +895,18 @@ void engine_hint(struct engine *e, node_t dir, struct bytes name, enum hint what
 			look_later(e, n, e->mono_ms + CREATED_WAIT_MS);
 		break;
 	case HINT_CHANGED:
-	case HINT_GONE:
 		nodemap_remove(&e->busy_due, n);
 		nodemap_remove(&e->busy, n);
 		queue_look(e, n, 0, true);
+		break;
+	case HINT_TOUCHED:
+		if (!nodemap_get(&e->busy_due, n)) /* else it is looked at when its writer rests */
+			queue_glance(e, n);
+		break;
+	case HINT_GONE:
+		nodemap_remove(&e->busy_due, n);
+		nodemap_remove(&e->busy, n);
+		queue_glance(e, n);
 		break;
 	case HINT_LIST:
 		break;

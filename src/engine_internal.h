@@ -109,10 +109,11 @@ struct slot {
 	int64_t ctime_ns;
 	uint32_t content_next;  /* chain of equal buckets in the content map */
 	uint32_t live;          /* children that are live in the target */
-	uint16_t n_held;
 	uint16_t mode;
 	uint16_t flags;
 	uint8_t kind;           /* enum kind or KIND_OTHER */
+	uint8_t n_held;
+	bool read;              /* the queued look must read the content, whatever the stamps say */
 	bool leftover;          /* a deleted folder that stays for what is not carried in it */
 };
 
@@ -400,6 +401,8 @@ size_t scratch_add_path(struct engine *e, node_t n);
 const char *error_text(int error); /* of a negative errno, for people */
 
 void queue_look(struct engine *e, node_t n, uint32_t walk, bool fresh);
+void queue_glance(struct engine *e, node_t n); /* a look that believes the stamps */
+#define WALK_TRUSTS UINT32_MAX /* a list that believes the stamps of what was applied just now */
 void queue_list(struct engine *e, node_t n, uint32_t walk);
 bool next_list(struct engine *e);
 bool next_look(struct engine *e);
@@ -408,6 +411,8 @@ void disk_timer(struct engine *e, node_t n);
 
 /* The head `d` was consumed at another name: it goes here as well, which is an event of its own. */
 void consume_at(struct engine *e, node_t n, struct dot d);
+/* All heads of that content, since one copy stands for them all; but not one with a copy of its own. */
+void consume_same(struct engine *e, node_t n, const struct head *content);
 
 /* ---- engine_plan.c ---- */
 

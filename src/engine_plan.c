@@ -249,6 +249,7 @@ static void drop_consumed(struct engine *e, node_t n)
 		    state_find(target_of(e, q), h->dot) || (shown && head_same_content(shown, h)))
 			continue;
 		consume_at(e, n, h->dot);
+		consume_same(e, n, h);
 	}
 	state_release(&t);
 }
@@ -792,7 +793,7 @@ static void job_over(struct engine *e, node_t n)
 		s->flags |= F_LOOK_AGAIN; /* it may have seen what was there before */
 	} else if (s->flags & F_LOOK_AGAIN) {
 		s->flags &= (uint16_t)~F_LOOK_AGAIN;
-		queue_look(e, n, 0, true);
+		queue_glance(e, n);
 	}
 	plan(e, n);
 }
@@ -913,7 +914,7 @@ static void op_done(struct engine *e, struct job_op *jo, const struct op *op)
 	if (!was_conflict && have_of(e, n)->n_heads > 1)
 		emit(e, EVENT_CONFLICT, n, author, NULL);
 	if (jo->type == OP_MKDIR)
-		queue_list(e, n, 0); /* sets the watch, and sees what somebody put there meanwhile */
+		queue_list(e, n, WALK_TRUSTS); /* sets the watch, and sees what somebody put there meanwhile */
 	plan_around(e, n);
 	if (jo->type == OP_WRITE)
 		plan_all(e, &e->same_content);

@@ -35,7 +35,12 @@ struct listed {
 /* A path to be looked at: read metadata, hash the content, make it durable. */
 struct look {
 	struct bytes path;
+	/* Nothing tells of a write: a file that still has this stamp and this ctime is not read. */
+	bool glance;
+	uint64_t known_stamp;
+	int64_t known_ctime_ns;
 	/* results */
+	bool unchanged; /* after a glance: it is as it was known, and `found` has no hash */
 	struct found found;
 	int error; /* 0; -EAGAIN: it changed while it was read; else a negative errno: could not be read.
 	              A name that does not exist is no error but KIND_ABSENT. */

@@ -225,6 +225,25 @@ START_TEST(reconnect_sends_only_what_changed)
 }
 END_TEST
 
+START_TEST(what_was_applied_is_not_read_again)
+{
+	struct world *w = pair();
+	world_write(w, 0, "f", "one");
+	world_settle(w);
+	uint64_t reads = world_reads(w);
+	world_mkdir(w, 0, "d");
+	world_write(w, 0, "d/x", "two");
+	world_settle(w);
+	ck_assert_str_eq(world_read(w, 1, "d/x"), "two");
+	uint64_t by_writer = world_reads(w) - reads;
+	ck_assert_uint_le(by_writer, 2); /* a listing may see it before the watch tells */
+	world_chmod(w, 1, "d/x", 0600);
+	world_settle(w);
+	ck_assert_uint_eq(world_reads(w) - reads, by_writer + 1); /* another ctime: it might be anything */
+	done(w);
+}
+END_TEST
+
 /* Random histories; TUTTI_SEEDS=first-last runs others, and a failing seed names itself. */
 START_TEST(random_histories)
 {
@@ -293,6 +312,7 @@ int main(void)
 	tcase_add_test(rules, through_a_third);
 	tcase_add_test(rules, lost_index_brings_nothing_back);
 	tcase_add_test(rules, reconnect_sends_only_what_changed);
+	tcase_add_test(rules, what_was_applied_is_not_read_again);
 	suite_add_tcase(s, rules);
 	tcase_add_test(random, remembered_histories);
 	tcase_add_test(random, random_histories);

@@ -87,7 +87,7 @@ struct world {
 	unsigned n;
 	struct { struct message *q; size_t n, cap; } link[R_MAX][R_MAX];
 	bool up[R_MAX][R_MAX];
-	uint64_t rng, next_ino, next_tmp, next_content, fetches, mono_ms;
+	uint64_t rng, next_ino, next_tmp, next_content, fetches, reads, mono_ms;
 	int64_t wall_ns;
 	bool hostile;          /* calls fail, hints are lost, clocks differ */
 	bool loses_index, copies;
@@ -313,7 +313,7 @@ void world_touch(struct world *w, unsigned r, const char *path)
 		return;
 	trace(r, "touches %s", path);
 	o->mtime_ns = o->ctime_ns = w->wall_ns;
-	hint(&w->r[r], path, HINT_CHANGED);
+	hint(&w->r[r], path, HINT_TOUCHED);
 }
 
 void world_remove(struct world *w, unsigned r, const char *path)
@@ -484,12 +484,16 @@ static void run_look(struct world *w, struct replica_w *r, struct look *l)
 	struct object *o = find(r, path), *p = find(r, parent);
 	l->error = fails(w, 2) ? -EAGAIN : fails(w, 2) ? -EACCES : 0;
 	describe(l->error ? NULL : o, &l->found);
-	if (l->error)
+	l->unchanged = l->glance && o && !l->error && o->kind == KIND_FILE &&
+	               l->found.stamp == l->known_stamp && l->found.ctime_ns == l->known_ctime_ns;
+	if (l->error || l->unchanged)
 		goto out;
 	if (!o && *parent && (!p || p->kind != KIND_DIR))
 		l->error = p ? -ENOTDIR : -ENOENT;
 	if (o && o->kind != KIND_DIR)
 		hash_of(o->content, l->found.hash);
+	w->reads += o && o->kind == KIND_FILE;
+	trace((unsigned)(r - w->r), "reads %s", path);
 	if (o && o->kind == KIND_SYMLINK)
 		l->found.target = (uint8_t *)xstrdup(o->content);
 out:
@@ -696,6 +700,8 @@ static void carry_out(struct world *w, unsigned at, struct pending *p)
 			char *tmp = p->ops[i].source == SOURCE_TMP ? take_tmp(r, p->ops[i].tmp) : NULL;
 			p->ops[i].error = run_op(w, r, &p->ops[i], path, tmp);
 			struct object *o = find(r, path);
+			if (!p->ops[i].error && o)
+				hint(r, path, HINT_TOUCHED);
 			trace(at, "op %d source %d on %s: %d, now %s", (int)p->ops[i].type,
 			      (int)p->ops[i].source, path, p->ops[i].error,
 			      !o ? "absent" : o->content ? o->content : "/");
@@ -1033,6 +1039,11 @@ void world_free(struct world *w)
 struct engine *world_engine(struct world *w, unsigned r)
 {
 	return w->r[r].e;
+}
+
+uint64_t world_reads(const struct world *w)
+{
+	return w->reads;
 }
 
 uint64_t world_fetches(const struct world *w)

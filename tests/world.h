@@ -48,6 +48,7 @@ void world_random(struct world *w, unsigned steps);
  * index is lost, or users copy files. */
 void world_hostile(struct world *w, unsigned steps);
 
+uint64_t world_reads(const struct world *w);   /* contents that a look has read */
 uint64_t world_fetches(const struct world *w); /* contents that crossed a link, inline ones included */
 
 #endif
