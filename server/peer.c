@@ -63,7 +63,7 @@ struct serve {
 	struct peer *peer;        /* NULL once the peer is gone */
 	struct serve *next;
 	uint32_t id;
-	bool submitted, ready;
+	bool submitted, ready, failed;
 	char *path;               /* NULL: not here */
 	size_t path_len;
 	uint64_t stamp, off;
@@ -582,6 +582,7 @@ static void serve_run(struct job *job)
 	struct bytes path = {(uint8_t *)s->path, s->path_len};
 	int64_t got = content_read(s->d->root, path, s->stamp, s->off, s->len, data);
 	if (got < 0) {
+		s->failed = true;
 		bool gone = got == -ENOENT || got == -ENOTDIR;
 		wire_error(&s->answer, s->id, gone ? ERROR_NOT_FOUND : ERROR_CHANGED,
 			   "the content cannot be read any more: %s",
@@ -598,6 +599,8 @@ static void serve_run(struct job *job)
 static void serve_done(struct job *job, bool cancelled)
 {
 	struct serve *s = (struct serve *)job;
+	if (s->failed && !cancelled)
+		engine_doubt(daemon_feed(s->d), (struct bytes){(uint8_t *)s->path, s->path_len});
 	if (!s->peer) {
 		serve_free(s);
 		return;

@@ -148,6 +148,8 @@ enum hint {
 void engine_hint(struct engine *e, node_t dir, struct bytes name, enum hint what);
 /* from_dir/from became to_dir/to: contents whose stamps agree are not read again. */
 void engine_moved(struct engine *e, node_t from_dir, struct bytes from, node_t to_dir, struct bytes to);
+/* What is announced of `path` could not be read from the disk: it is looked at again. */
+void engine_doubt(struct engine *e, struct bytes path);
 /* Walks `path` ("" = all) and compares every object; ACT_WALKED carries the number that it returns. */
 uint64_t engine_walk(struct engine *e, struct bytes path);
 /* The root is gone (text says how), or is back (NULL): no list or look is believed meanwhile. */

@@ -913,6 +913,13 @@ void engine_hint(struct engine *e, node_t dir, struct bytes name, enum hint what
 	}
 }
 
+void engine_doubt(struct engine *e, struct bytes path)
+{
+	node_t n = tree_find(e->tree, path);
+	if (n != NODE_NONE && n != NODE_ROOT)
+		queue_look(e, n, 0, true);
+}
+
 void engine_halt(struct engine *e, const char *why)
 {
 	bool was = e->halted != NULL;

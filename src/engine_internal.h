@@ -199,6 +199,7 @@ struct peer {
 
 struct job_op {
 	node_t node, from;          /* from: SOURCE_MOVE, else NODE_NONE */
+	node_t copied;              /* SOURCE_COPY, else NODE_NONE */
 	struct state target;        /* what the disk shows when the op has been done */
 	enum op_type type;
 	enum op_source source;

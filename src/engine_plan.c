@@ -380,7 +380,7 @@ static struct op *batch_add(struct engine *e, node_t n, enum op_type type)
 	struct slot *s = slot_of(e, n);
 	assert(b->n < APPLY_BATCH_MAX);
 	size_t i = b->n++;
-	b->jobs[i] = (struct job_op){.node = n, .from = NODE_NONE, .type = type,
+	b->jobs[i] = (struct job_op){.node = n, .from = NODE_NONE, .copied = NODE_NONE, .type = type,
 	                             .target = state_copy(target_of(e, n))};
 	b->path_at[i] = scratch_add_path(e, n);
 	b->from_at[i] = e->scratch.len;
@@ -622,6 +622,7 @@ static void plan_file(struct engine *e, node_t n, const struct head *w)
 	} else {
 		write_op(e, n, SOURCE_COPY);
 		batch_from(e, source);
+		e->batch->jobs[e->batch->n - 1].copied = source;
 	}
 }
 
@@ -956,6 +957,8 @@ static void op_failed(struct engine *e, struct job_op *jo, const struct op *op)
 	if (error == -ESTALE || error == -EEXIST || error == -ENOENT || error == -ENOTDIR ||
 	    error == -ELOOP || error == -EISDIR) {
 		/* Somebody was there first. Look, then plan anew; patience grows if that repeats. */
+		if (jo->copied != NODE_NONE)
+			queue_look(e, jo->copied, 0, true);
 		if (local)
 			w->no_local = true;
 		s->flags |= F_LOOK_AGAIN;

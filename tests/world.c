@@ -626,6 +626,11 @@ static int run_op(struct world *w, struct replica_w *r, struct op *op, const cha
 	return 0;
 }
 
+static void tell_time(struct world *w, unsigned at)
+{
+	engine_time(w->r[at].e, w->wall_ns + w->r[at].skew_ns, w->mono_ms);
+}
+
 static void run_fetch(struct world *w, unsigned at, struct pending *p)
 {
 	unsigned from = p->a.peer;
@@ -642,6 +647,10 @@ static void run_fetch(struct world *w, unsigned at, struct pending *p)
 		hash_of(o->content, hash);
 	if (!o || o->kind != KIND_FILE || memcmp(hash, p->hash, HASH_SIZE) != 0) {
 		p->error = -ENODATA;
+		if (path) {
+			tell_time(w, from);
+			engine_doubt(f->e, bytes_of(path));
+		}
 	} else {
 		struct replica_w *r = &w->r[at];
 		GROW(r->tmps, r->tmps_cap, r->n_tmps + 1);
@@ -720,11 +729,6 @@ static void carry_out(struct world *w, unsigned at, struct pending *p)
 	default:
 		break;
 	}
-}
-
-static void tell_time(struct world *w, unsigned at)
-{
-	engine_time(w->r[at].e, w->wall_ns + w->r[at].skew_ns, w->mono_ms);
 }
 
 static void answer(struct world *w, unsigned at, struct pending *p)
@@ -1169,19 +1173,22 @@ bool world_step(struct world *w)
 void world_settle(struct world *w)
 {
 	unsigned n = 0, idle = 0;
+	bool quiet = false;
 	while (idle < 60) {
 		ck_assert_msg(++n < STEPS_MAX, "does not settle");
 		if (world_step(w)) {
 			idle = 0;
+			quiet = false;
 			continue;
 		}
 		uint64_t due = UINT64_MAX;
 		for (unsigned i = 0; i < w->n; i++)
 			if (engine_deadline(w->r[i].e) < due)
 				due = engine_deadline(w->r[i].e);
-		if (due == UINT64_MAX)
+		if (due == UINT64_MAX && quiet)
 			break;
-		if (due > w->mono_ms) {
+		quiet = due == UINT64_MAX; /* but the last tick may have begun something */
+		if (!quiet && due > w->mono_ms) {
 			w->wall_ns += (int64_t)(due - w->mono_ms) * 1000000;
 			w->mono_ms = due;
 		}
