@@ -98,6 +98,11 @@ bool next_walked(struct engine *e)
 				queue_look(e, it.node, w.id, false);
 			return next_look(e);
 		}
+		/* What it found is to be durable, and told to peers, before anybody hears the result. */
+		if (!w.found)
+			e->walks[i].found = w.found = e->dirty_pushed + 1;
+		if ((e->dirty_stored + 1 < w.found || e->n_type[JOB_STORE]) && !e->store_retry_ms)
+			continue;
 		e->walks[i] = e->walks[--e->n_walks];
 		buf_clear(&e->text);
 		if (w.error)

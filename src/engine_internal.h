@@ -226,6 +226,7 @@ struct walk {
 	uint64_t outstanding, looked, changed;
 	char *error;
 	bool first;                 /* since the start of the program */
+	uint64_t found;             /* dirty_pushed + 1 when all was looked at; 0: not yet */
 	bool seen;                  /* all is looked at, F_RECOVER comes last */
 };
 
