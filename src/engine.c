@@ -1021,9 +1021,12 @@ void engine_start(struct engine *e, bool index_new)
 	e->index_new = index_new;
 	e->reps[0].seq = e->counter;
 	origins_load(e);
-	for (node_t n = 0; n < e->n_slots; n++)
+	for (node_t n = 1; n < e->n_slots; n++) {
 		if (e->slots[n].want)
 			plan(e, n);
+		else if (e->slots[n].kind == KIND_DIR && !node_live(e, n))
+			slot_leftover(e, n, true); /* or was about to go: then its listing says so */
+	}
 	report_changed(e);
 	engine_walk(e, (struct bytes){0});
 	e->walks[e->n_walks - 1].first = true;

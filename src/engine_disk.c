@@ -241,6 +241,9 @@ void consume_at(struct engine *e, node_t n, struct dot d)
 
 void consume_same(struct engine *e, node_t n, const struct head *content)
 {
+	const struct head *shown = shown_head(e, n);
+	if (shown && head_same_content(shown, content) && !(slot_of(e, n)->flags & F_JOB))
+		return; /* it is still here */
 	struct state t = state_copy(target_of(e, n));
 	for (uint16_t i = 0; i < t.n_heads; i++) {
 		node_t q = copy_node(e, n, t.heads[i].dot, false);
@@ -625,6 +628,14 @@ static bool child_possible(struct engine *e, node_t dir, struct bytes name)
 	return path_check((struct bytes){e->text.data, e->text.len}) == PATH_OK;
 }
 
+/* It is as it was known: what went wrong when it was looked at before is over. */
+static void known_still(struct engine *e, node_t n)
+{
+	slot_busy(e, n, false);
+	if (!slot_of(e, n)->want)
+		problem_set(e, 0, n, NULL);
+}
+
 static void item_listed(struct engine *e, node_t dir, const struct listed *it, uint32_t walk,
                         bool trusts, const uint64_t *move, node_t *out)
 {
@@ -654,8 +665,11 @@ static void item_listed(struct engine *e, node_t dir, const struct listed *it, u
 		return;
 	}
 	if (s->kind == f->kind && s->stamp == f->stamp && s->ctime_ns == f->ctime_ns &&
-	    (trusts || !(s->flags & F_RACY)))
+	    (trusts || !(s->flags & F_RACY))) {
+		if (!(s->flags & (F_LOOKING | F_LOOK_QUEUED | F_BUSY)))
+			known_still(e, n);
 		return;
+	}
 	if (f->kind == KIND_OTHER && s->kind == KIND_OTHER)
 		return;
 	if (!(s->flags & (F_LOOKING | F_LOOK_QUEUED)) && known_by_move(e, move, n, it, &moved)) {
@@ -812,10 +826,12 @@ static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk
 	} else {
 		nodemap_remove(&e->busy, n);
 		bool was_dir = s->kind == KIND_DIR;
-		if (l->unchanged)
+		if (l->unchanged) {
+			known_still(e, n);
 			plan(e, n);
-		else if (local_found(e, n, &l->found))
+		} else if (local_found(e, n, &l->found)) {
 			walk_changed(e, walk);
+		}
 		bool is_dir = l->found.kind == KIND_DIR;
 		if (is_dir && (walk || !was_dir || move)) {
 			queue_list(e, n, walk);
