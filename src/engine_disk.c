@@ -209,6 +209,12 @@ static const struct walk *first_walk(const struct engine *e)
 	return NULL;
 }
 
+/* The next rank above; a peer may have sent the highest there is. */
+static int64_t above(int64_t rank)
+{
+	return rank < INT64_MAX ? rank + 1 : rank;
+}
+
 void consume_at(struct engine *e, node_t n, struct dot d)
 {
 	const struct head *gone = n == NODE_NONE ? NULL : state_find(target_of(e, n), d);
@@ -227,7 +233,7 @@ void consume_at(struct engine *e, node_t n, struct dot d)
 		/* It has this name as well, and nobody took it away here: now by our word. */
 		struct head h = head_copy(gone);
 		h.dot = own;
-		h.rank++;
+		h.rank = above(h.rank);
 		state_add_head(&u.want, &h);
 		head_release(&h);
 	}
@@ -287,7 +293,7 @@ static int64_t highest_rank(const struct state *s)
 	int64_t rank = 0;
 	for (uint16_t i = 0; i < s->n_heads; i++)
 		if (s->heads[i].rank >= rank)
-			rank = s->heads[i].rank + 1;
+			rank = above(s->heads[i].rank);
 	return rank;
 }
 
@@ -359,8 +365,8 @@ static void local_put(struct engine *e, node_t n, const struct found *f)
 	}
 	struct state have = {.context = version_copy(&old->context), .mode = old->mode};
 	if (f->kind != KIND_SYMLINK && (!have.mode.dot.counter || have.mode.bits != f->mode)) {
-		int64_t above = have.mode.dot.counter ? have.mode.rank + 1 : 0;
-		have.mode = (struct mode_reg){h.rank > above ? h.rank : above, d, f->mode};
+		int64_t least = have.mode.dot.counter ? above(have.mode.rank) : 0;
+		have.mode = (struct mode_reg){h.rank > least ? h.rank : least, d, f->mode};
 	}
 	state_add_head(&have, &h);
 	struct disk_facts facts = facts_of(f);
@@ -383,7 +389,7 @@ static void local_chmod(struct engine *e, node_t n, const struct found *f)
 	const struct state *old = have_of(e, n);
 	int64_t time = f->ctime_ns < e->wall_ns ? f->ctime_ns : e->wall_ns;
 	if (time <= old->mode.rank)
-		time = old->mode.rank + 1;
+		time = above(old->mode.rank);
 	struct dot d = next_dot(e);
 	struct state have = state_copy(old);
 	version_add(&have.context, d);
@@ -730,14 +736,14 @@ void engine_listed(struct engine *e, uint64_t job, int error, const struct liste
 		goto out;
 	}
 	struct slot *s = slot_of(e, dir);
+	if (dir != NODE_ROOT && s->kind != KIND_DIR)
+		goto out; /* gone again, or not yet looked at: the look lists it */
 	if (!(s->flags & F_UNWATCHED) != !unwatched) {
 		s->flags ^= F_UNWATCHED;
 		e->unwatched += unwatched ? 1 : (uint64_t)-1;
 		if (unwatched && e->unwatched == 1)
 			e->unwatched_due_ms = e->mono_ms + UNWATCHED_MS;
 	}
-	if (dir != NODE_ROOT && s->kind != KIND_DIR)
-		goto out; /* gone again, or not yet looked at: the look lists it */
 	if (!s->want)
 		problem_set(e, 0, dir, NULL);
 	if (s->leftover && !n)

@@ -38,6 +38,7 @@
 #define UNWATCHED_MS 60000            /* folders without a watch are listed again */
 #define BURST_MS 1000                 /* how long deletions wait for the rest of a batch */
 #define FORGET_MS 60000               /* all must be there so long before a lost content is given up */
+#define COUNTER_AHEAD_MAX ((uint64_t)1 << 40) /* more than a restored index can have missed */
 #define REPORT_MS 250                 /* between reports of this replica */
 #define RETRY_MIN_MS 250
 #define RETRY_MAX_MS 300000

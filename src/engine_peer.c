@@ -167,6 +167,19 @@ static void drop(struct peer *p, const char *why)
 	p->drop_reason = xstrdup(why);
 }
 
+/* A peer has seen `counter` of this replica: an index that is older than that must not use a number
+ * twice. False if it cannot be true. */
+static bool own_seen(struct engine *e, rep_t by, uint64_t counter)
+{
+	if (counter <= e->counter)
+		return true;
+	if (counter - e->counter > COUNTER_AHEAD_MAX)
+		return false;
+	e->counter = counter;
+	emit(e, EVENT_NOTE, NODE_ROOT, by, "this index is older than what peers have seen of it");
+	return true;
+}
+
 void engine_peer_sync(struct engine *e, unsigned peer, const struct seen *seen, size_t n)
 {
 	struct peer *p = peer_of(e, peer);
@@ -182,11 +195,9 @@ void engine_peer_sync(struct engine *e, unsigned peer, const struct seen *seen, 
 			continue;
 		peer_reps_grow(e, p);
 		if (rep == 0) {
-			/* An index older than what a peer has seen: never use a number twice. */
-			if (seen[i].merged > e->counter) {
-				e->counter = seen[i].merged;
-				emit(e, EVENT_NOTE, NODE_ROOT, p->rep,
-				     "this index is older than what peers have seen of it");
+			if (!own_seen(e, p->rep, seen[i].merged)) {
+				drop(p, "sequence number out of range");
+				return;
 			}
 			p->sent_to = seen[i].merged;
 			e->reps[p->rep].acked = seen[i].merged;
@@ -274,6 +285,9 @@ int engine_peer_index(struct engine *e, unsigned peer, uint64_t to, bool more,
 		if (entries[i].seq <= last || entries[i].seq > to)
 			*why = "entries are not in order";
 		last = entries[i].seq;
+		const struct version *c = &entries[i].state.context;
+		if (c->n && c->dots[0].rep == 0 && !own_seen(e, p->rep, c->dots[0].counter))
+			*why = "change number out of range";
 	}
 	if (to > COUNTER_MAX)
 		*why = "sequence number out of range";

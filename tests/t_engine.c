@@ -2,7 +2,10 @@
 #include "config.h"
 #include "world.h"
 
+#include "codec.h"
+
 #include <check.h>
+#include <errno.h>
 #include <stdlib.h>
 
 static struct world *pair(void)
@@ -264,6 +267,194 @@ START_TEST(random_histories)
 }
 END_TEST
 
+/* ---- what a peer may say, whatever it means ---- */
+
+static uint64_t noise;
+
+static uint64_t any(uint64_t n)
+{
+	noise = noise * 6364136223846793005u + 1442695040888963407u;
+	return (noise >> 33) % n;
+}
+
+/* Small, or at an end of what the codec lets through. */
+static uint64_t any_counter(void)
+{
+	static const uint64_t ends[] = {1, 2, (uint64_t)1 << 40, COUNTER_MAX - 1, COUNTER_MAX};
+	return any(4) ? 1 + any(30) : ends[any(5)];
+}
+
+static struct bytes any_path(void)
+{
+	static const char *const paths[] = {"a", "b", "a/b", "a/b/c", "d", "a.conflict-02000000-1",
+	                                    "b.conflict-01000000-1"};
+	return bytes_of(paths[any(7)]);
+}
+
+static struct state any_state(struct engine *e)
+{
+	struct state s = {0};
+	for (uint64_t n = any(4); n; n--) {
+		struct head h = {.dot = {any_counter(), (rep_t)any(engine_replicas(e))},
+		                 .rank = any(3) ? (int64_t)any(1000) : INT64_MAX,
+		                 .mtime = any(2) ? INT64_MIN : INT64_MAX,
+		                 .kind = (uint8_t)(1 + any(3))};
+		uint8_t target[] = {'t'};
+		if (h.kind != KIND_DIR) {
+			memset(h.hash, (int)any(3), HASH_SIZE);
+			h.size = h.kind == KIND_SYMLINK ? 1 : any(2) ? any(20) : INT64_MAX;
+		}
+		if (h.kind == KIND_SYMLINK)
+			h.target = target;
+		state_add_head(&s, &h);
+	}
+	for (uint64_t n = any(3) + !s.context.n; n; n--)
+		version_add(&s.context, (struct dot){any_counter(), (rep_t)any(engine_replicas(e))});
+	if (any(2))
+		s.mode = (struct mode_reg){any(3) ? (int64_t)any(99) : INT64_MAX, s.context.dots[0], 0644};
+	if (!s.n_heads)
+		memset(s.gone, (int)any(3), HASH_SIZE);
+	return s;
+}
+
+static struct replica_id any_id(void)
+{
+	struct replica_id id = {{(uint8_t)(1 + any(6))}};
+	return id;
+}
+
+/* False: it broke the protocol, and has been cut off. */
+static bool any_message(struct engine *e, unsigned peer)
+{
+	const char *why;
+	int r = 0;
+	uint64_t n = any(4), to = any_counter();
+	struct replica_id id = any_id();
+	switch (any(6)) {
+	case 0:
+	case 1: {
+		struct index_entry in[4];
+		uint64_t seq = 0;
+		for (uint64_t i = 0; i < n; i++)
+			in[i] = (struct index_entry){any_path(), seq += any(9), any_state(e),
+			                             any(2) ? bytes_of("data") : (struct bytes){0}};
+		r = engine_peer_index(e, peer, to, any(2), in, n, &why);
+		break;
+	}
+	case 2: {
+		struct held_entry held[4];
+		for (uint64_t i = 0; i < n; i++)
+			held[i] = (struct held_entry){any_path(), any_counter(), any(3), (uint32_t)any(9),
+			                              (uint8_t)any(6)};
+		r = engine_peer_have(e, peer, (rep_t)any(engine_replicas(e) + 2), to, held, n, &why);
+		break;
+	}
+	case 3: {
+		struct seen seen[4];
+		for (uint64_t i = 0; i < n; i++)
+			seen[i] = (struct seen){any_id(), any_counter(), any_counter()};
+		engine_peer_sync(e, peer, seen, n);
+		break;
+	}
+	case 4:
+		engine_peer_ack(e, peer, to);
+		break;
+	case 5: {
+		struct problem problem = {any(2) ? any_path() : bytes_of("../x"), bytes_of("why")};
+		struct replica_id links[2] = {any_id(), any_id()};
+		struct report report = {.id = id, .n = any(2) ? any(50) : any(2) ? COUNTER_MAX : UINT64_MAX,
+		                   .name = bytes_of(any(2) ? "x" : "me"), .pending = any_counter(),
+		                   .bytes = UINT64_MAX, .problems = &problem, .n_listed = any(2),
+		                   .links = links, .n_links = any(3)};
+		r = engine_peer_report(e, peer, &report, &why);
+		break;
+	}
+	}
+	if (r)
+		engine_peer_down(e, peer);
+	return r == 0;
+}
+
+/* A disk that does as it likes. */
+static void any_answer(struct engine *e, const struct action *a, bool *up)
+{
+	static const int errors[] = {0, 0, 0, -ENOENT, -ESTALE, -ENOTEMPTY, -ENOSPC, -EBADMSG, -ENODATA};
+	switch (a->type) {
+	case ACT_LIST:
+		engine_listed(e, a->job, any(3) ? 0 : -ENOENT, NULL, 0, any(2));
+		break;
+	case ACT_LOOK: {
+		struct look *looks = xmemdup(a->looks, a->n * sizeof(*looks));
+		for (size_t i = 0; i < a->n; i++) {
+			looks[i].error = any(4) ? 0 : -ENOENT;
+			looks[i].found.kind = (uint8_t)(looks[i].error ? 0 : any(3));
+			looks[i].found.stamp = any(4);
+			memset(looks[i].found.hash, (int)any(3), HASH_SIZE);
+		}
+		engine_looked(e, a->job, looks, a->n);
+		free(looks);
+		break;
+	}
+	case ACT_APPLY: {
+		struct op *ops = xmemdup(a->ops, a->n * sizeof(*ops));
+		for (size_t i = 0; i < a->n; i++) {
+			ops[i].error = errors[any(9)];
+			ops[i].found.kind = ops[i].type == OP_WRITE ? KIND_FILE
+			                  : ops[i].type == OP_SYMLINK ? KIND_SYMLINK
+			                  : ops[i].type == OP_MKDIR ? KIND_DIR
+			                  : ops[i].type == OP_META ? ops[i].expect_kind : KIND_ABSENT;
+		}
+		engine_applied(e, a->job, ops, a->n);
+		free(ops);
+		break;
+	}
+	case ACT_FETCH:
+		engine_fetched(e, a->job, errors[any(9)], 1 + any(9));
+		break;
+	case ACT_STORE:
+		engine_stored(e, a->job);
+		break;
+	case ACT_INDEX:
+	case ACT_HAVE:
+		engine_index_sent(e, a->peer);
+		break;
+	case ACT_DROP:
+		engine_peer_down(e, a->peer);
+		up[a->peer] = false;
+		break;
+	default:
+		break;
+	}
+}
+
+START_TEST(no_peer_can_break_it)
+{
+	for (uint64_t seed = 1; seed <= 300; seed++) {
+		noise = seed;
+		struct engine_config config = {{{1}}, "me", any(5), seed};
+		struct engine *e = engine_new(&config);
+		bool up[2] = {false, false};
+		engine_start(e, any(2));
+		for (uint64_t now = 0; now < 200; now++) {
+			struct action a;
+			unsigned peer = (unsigned)any(2), n = 0;
+			engine_time(e, (int64_t)now * 100000000, now * 100);
+			engine_tick(e);
+			struct replica_id id = {{(uint8_t)(2 + peer)}};
+			if (!up[peer])
+				up[peer] = engine_peer_up(e, peer, &id, "x", "", any_counter()) == 0;
+			else
+				up[peer] = any_message(e, peer);
+			while (engine_next(e, &a)) {
+				ck_assert_msg(++n < 100000, "seed %u: actions without end", (unsigned)seed);
+				any_answer(e, &a, up);
+			}
+		}
+		engine_free(e);
+	}
+}
+END_TEST
+
 /* Histories that found something once, and what. */
 START_TEST(remembered_histories)
 {
@@ -313,6 +504,7 @@ int main(void)
 	tcase_add_test(rules, lost_index_brings_nothing_back);
 	tcase_add_test(rules, reconnect_sends_only_what_changed);
 	tcase_add_test(rules, what_was_applied_is_not_read_again);
+	tcase_add_test(rules, no_peer_can_break_it);
 	suite_add_tcase(s, rules);
 	tcase_add_test(random, remembered_histories);
 	tcase_add_test(random, random_histories);

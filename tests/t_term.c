@@ -143,8 +143,8 @@ START_TEST(hostile_names_stay_text)
 	start(100, 40);
 	pty_wait_for(&pty, "esc\\x1b[31mred.txt");
 	pty_wait_for(&pty, "bidi\\u{202e}gpj.exe");
-	pty_wait_for(&pty, "c1\\u{9b}31m") || pty_shows(&pty, "c1\\x9b31m");
-	ck_assert(pty_shows(&pty, "title\\x1b]0;owned\\x07"));
+	ck_assert(pty_shows(&pty, "c1\\u{9b}31m") || pty_shows(&pty, "c1\\x9b31m"));
+	pty_wait_for(&pty, "title\\x1b]0;owned\\x07");
 	pty_wait_for(&pty, "bad\\xff\\xfe");
 	pty_wait_for(&pty, "line\\x0abreak");
 	pty_wait_for(&pty, "be\\x1b[2Jta");
@@ -244,7 +244,7 @@ START_TEST(keys_of_all_habits)
 	pty_type(&pty, "d");
 	pty_wait_for(&pty, "Files are deleted in the file system, not here");
 	pty_type(&pty, "a");
-	ck_assert(pty_shows(&pty, "No action on 'a' here; ? shows the keys"));
+	pty_wait_for(&pty, "No action on 'a' here; ? shows the keys");
 	pty_type(&pty, "?");
 	pty_wait_for(&pty, "Keys");
 	pty_type(&pty, "?");
@@ -400,7 +400,7 @@ START_TEST(pager_shows_the_file)
 	fake_link_event(&link_, 1795356200, "changed", "while.txt", "beta", "");
 	pty_send(&pty, "enough\n");
 	pty_wait_for(&pty, "while.txt changed on beta");
-	pty_wait_for(&pty, "> * Makefile") || pty_shows(&pty, ">   Makefile");
+	ck_assert(pty_shows(&pty, "> * Makefile") || pty_shows(&pty, ">   Makefile"));
 	pty_send(&pty, "q");
 	ends_with_status(0);
 	unlink(file);
