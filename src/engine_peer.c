@@ -84,8 +84,7 @@ static void retire(struct engine *e, rep_t rep)
 	r->n_links = 0;
 	r->retired = true;
 	member_set(e, rep, false);
-	set_text(&r->name, (struct bytes){0}); /* and it stays so when this is loaded again */
-	r->merged = r->known = (struct watermark){0};
+	set_text(&r->name, (struct bytes){0});
 }
 
 /* A replica that lost its index comes back under the same name with a new id: the old one is gone.
@@ -99,10 +98,17 @@ static void retire_same_name(struct engine *e, rep_t rep)
 		bool a_stays = i == 0 || a->peer >= 0, b_stays = b->peer >= 0;
 		if (a_stays && b_stays)
 			continue;
-		if (b_stays || (!a_stays && a->report_n < b->report_n))
-			retire(e, (rep_t)i);
-		else
-			retire(e, rep);
+		bool a_goes = b_stays || (!a_stays && a->report_n < b->report_n);
+		struct replica *stays = &e->reps[a_goes ? rep : i];
+		const struct replica *goes = a_goes ? a : b;
+		if (stays->report_n < goes->report_n) {
+			/* It is told, and goes on from there, though its clock may have gone back. */
+			stays->report_n = goes->report_n;
+			if (stays == &e->reps[0])
+				e->report_print = 0;
+			report_changed(e);
+		}
+		retire(e, a_goes ? (rep_t)i : rep);
 	}
 }
 
@@ -327,9 +333,10 @@ int engine_peer_have(struct engine *e, unsigned peer, rep_t rep, uint64_t to,
 	peer_reps_grow(e, p);
 	if (to > p->relayed_to[rep])
 		p->relayed_to[rep] = to; /* it need not be told what it told us */
-	if (rep == 0 || e->reps[rep].retired)
+	if (rep == 0)
 		return 0;
-	member_set(e, rep, true);
+	if (!e->reps[rep].retired)
+		member_set(e, rep, true);
 	for (size_t i = 0; i < n; i++) {
 		if (entries[i].seq > to || entries[i].kind > KIND_SYMLINK ||
 		    tree_count(e->tree) >= TREE_NODES_MAX - PATH_DEPTH_MAX) {
@@ -371,7 +378,7 @@ int engine_peer_report(struct engine *e, unsigned peer, const struct report *in,
 		e->report_print = 0;
 		report_changed(e);
 	}
-	if (rep == 0 || in->n <= r->report_n || r->retired)
+	if (rep == 0 || in->n <= r->report_n)
 		return 0;
 	r->report_n = in->n;
 	if (r->peer < 0 || rep == p->rep)
@@ -383,6 +390,7 @@ int engine_peer_report(struct engine *e, unsigned peer, const struct report *in,
 	r->files = in->files;
 	r->bytes = in->bytes;
 	r->n_problems = in->n_problems;
+	r->retired = false;
 	member_set(e, rep, true);
 	retire_same_name(e, rep);
 	if (r->retired)

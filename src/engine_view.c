@@ -322,6 +322,8 @@ struct replica_info engine_replica(const struct engine *e, rep_t rep)
 		.bytes = r->bytes, .n_problems = r->n_problems, .peer = r->peer, .via = r->via,
 		.member = r->member, .reachable = r->reachable,
 	};
+	if (r->retired)
+		out.merged = out.known = 0; /* so that it is no member when this is loaded again */
 	if (rep == 0) {
 		struct totals all = rows_totals(e->rows, NODE_ROOT);
 		out.pending = e->n_wants;

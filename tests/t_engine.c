@@ -247,10 +247,9 @@ START_TEST(what_was_applied_is_not_read_again)
 }
 END_TEST
 
-/* Random histories; TUTTI_SEEDS=first-last runs others, and a failing seed names itself. */
-START_TEST(random_histories)
+static void histories(unsigned long first, unsigned long last, unsigned replicas_max,
+                      void (*history)(struct world *, unsigned))
 {
-	unsigned long first = 1, last = 1500;
 	const char *seeds = getenv("TUTTI_SEEDS");
 	if (seeds) {
 		char *end;
@@ -258,12 +257,24 @@ START_TEST(random_histories)
 		last = *end == '-' ? strtoul(end + 1, NULL, 10) : first;
 	}
 	for (unsigned long seed = first; seed <= last; seed++) {
-		struct world *w = world_new(2 + (unsigned)(seed % 3), seed);
-		world_random(w, 400);
+		struct world *w = world_new(2 + (unsigned)(seed % (replicas_max - 1)), seed);
+		history(w, 400);
 		const char *fault = world_check(w);
 		ck_assert_msg(!fault, "seed %lu: %s", seed, fault);
 		world_free(w);
 	}
+}
+
+/* Random histories; TUTTI_SEEDS=first-last runs others, and a failing seed names itself. */
+START_TEST(random_histories)
+{
+	histories(1, 1500, 4, world_random);
+}
+END_TEST
+
+START_TEST(hostile_histories)
+{
+	histories(1, 500, 5, world_hostile);
 }
 END_TEST
 
@@ -459,7 +470,7 @@ END_TEST
 START_TEST(remembered_histories)
 {
 	static const struct {
-		unsigned replicas;
+		unsigned replicas; /* 0: a hostile history, of 2 to 4 */
 		unsigned long seed;
 		const char *what;
 	} seeds[] = {
@@ -474,13 +485,22 @@ START_TEST(remembered_histories)
 		{3, 36190, "a copy was still wanted of what had got the name after all"},
 		{4, 102200, "a deleted folder that stayed for a file stayed when the file had gone"},
 		{2, 95205, "likewise, but became live again before it was known to stay"},
+		{0, 286, "a file moved over the path of its copy went with the copy"},
+		{0, 446, "a folder without a watch was listed for ever"},
+		{0, 755, "a problem did not end when the same was listed again"},
+		{0, 972, "a problem did not end with its folder"},
+		{0, 4672, "who has a new id, and a clock that went back, was taken for the older"},
+		{0, 4811, "what the watch missed kept others waiting"},
+		{0, 5883, "a head was wanted that nobody has any more"},
+		{0, 5899, "a deleted folder stayed after a crash"},
 		{5, 22092, "a look was believed though an op ended since it was made"},
 		{5, 13743, "a path that waited for the end of the first walk went with its folder"},
 		{4, 75251, "a copy was consumed while a job replaced what the path showed"},
 	};
 	for (size_t i = 0; i < sizeof(seeds) / sizeof(*seeds); i++) {
-		struct world *w = world_new(seeds[i].replicas, seeds[i].seed);
-		world_random(w, 400);
+		unsigned n = seeds[i].replicas;
+		struct world *w = world_new(n ? n : 2 + (unsigned)(seeds[i].seed % 3), seeds[i].seed);
+		(n ? world_random : world_hostile)(w, 400);
 		const char *fault = world_check(w);
 		ck_assert_msg(!fault, "seed %lu (%s): %s", seeds[i].seed, seeds[i].what, fault);
 		world_free(w);
@@ -508,6 +528,7 @@ int main(void)
 	suite_add_tcase(s, rules);
 	tcase_add_test(random, remembered_histories);
 	tcase_add_test(random, random_histories);
+	tcase_add_test(random, hostile_histories);
 	tcase_set_timeout(random, 300);
 	suite_add_tcase(s, random);
 	SRunner *r = srunner_create(s);
