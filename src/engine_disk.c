@@ -267,6 +267,9 @@ static void consume(struct engine *e, node_t n)
 	const struct head *shown = shown_head(e, n);
 	if (!shown)
 		return;
+	/* An op before a crash may have replaced it, and what was changed since is something else. */
+	if (first_walk(e) && slot_of(e, n)->want)
+		return;
 	struct state have = state_copy(have_of(e, n));
 	const uint64_t *origin = nodemap_get(&e->origin, n);
 	node_t of = origin ? (node_t)*origin : NODE_NONE;
@@ -957,6 +960,9 @@ void engine_halt(struct engine *e, const char *why)
 		emit(e, EVENT_NOTE, NODE_ROOT, 0, "stopped: %s", why);
 	if (!why && was) {
 		emit(e, EVENT_NOTE, NODE_ROOT, 0, "the folder is back");
+		for (node_t n = 1; n < e->n_slots; n++)
+			if (e->slots[n].want)
+				plan(e, n); /* it may have waited for a look that was not believed */
 		engine_walk(e, (struct bytes){0});
 	}
 }

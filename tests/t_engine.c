@@ -492,6 +492,8 @@ START_TEST(remembered_histories)
 		{0, 4672, "who has a new id, and a clock that went back, was taken for the older"},
 		{0, 4811, "what the watch missed kept others waiting"},
 		{0, 5883, "a head was wanted that nobody has any more"},
+		{4, 28397, "what an op put in place before a crash was moved away, and took the copy along"},
+		{0, 17025, "nobody came back to a path whose look was not believed"},
 		{0, 5899, "a deleted folder stayed after a crash"},
 		{5, 22092, "a look was believed though an op ended since it was made"},
 		{5, 13743, "a path that waited for the end of the first walk went with its folder"},
