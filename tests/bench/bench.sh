@@ -4,7 +4,6 @@
 #	TUTTI_BUILD  where tuttid, tutti and tests/bench/bench_probe are (.)
 #	BENCH_SCALE  percent of the full sizes (100)
 #	BENCH_REPS   repetitions of what is quick to repeat (3)
-#	BENCH_TLS    1: with encryption; else both servers run --plain, as rsync does not encrypt either
 #	TMPDIR       where the trees are made: 8 GiB at full size
 set -euo pipefail
 export LC_ALL=C.UTF-8
@@ -72,9 +71,8 @@ since() { # TIME
 
 # Returns when NAME has said that it is ready. A server that is started again keeps its port.
 serve() { # NAME FOLDER [OTHER]
-	local name=$1 folder=$2 line descriptor arguments=()
-	[ -z "${3-}" ] || arguments+=(-p "${id[$3]-}127.0.0.1:${port[$3]}")
-	[ -n "${BENCH_TLS-}" ] || arguments+=(--plain)
+	local name=$1 folder=$2 line descriptor arguments=(--plain) # rsync does not encrypt either
+	[ -z "${3-}" ] || arguments+=(-p "127.0.0.1:${port[$3]}")
 	mkdir -p "$folder"
 	exec {descriptor}< <(exec "$tuttid" -n "$name" -l "127.0.0.1:${port[$name]-0}" \
 		-s "$work/state-$name" --socket "$work/$name.sock" "${arguments[@]}" "$folder" \
@@ -85,15 +83,8 @@ serve() { # NAME FOLDER [OTHER]
 	port[$name]=${line##*:}
 }
 
-declare -A id=()
 pair() { # B knows A, and calls it
-	if [ -n "${BENCH_TLS-}" ]; then
-		id[a]=$("$tuttid" id -s "$work/state-a" | tail -n 1 | awk '{print $NF}')@
-		local of_b
-		of_b=$("$tuttid" id -s "$work/state-b" | tail -n 1 | awk '{print $NF}')
-	fi
 	serve a "$work/a"
-	[ -z "${BENCH_TLS-}" ] || ask a trust "$of_b" >/dev/null
 	serve b "$work/b" a
 }
 
