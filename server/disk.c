@@ -5,6 +5,7 @@
 #include "scan.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -691,6 +692,8 @@ static void expire_run(struct job *job)
 	struct expire_job *x = (struct expire_job *)job;
 	struct root *root = x->k->d->root;
 	uint64_t size, available;
+	/* The first time this comes after the busy start, which leaves much memory behind it. */
+	malloc_trim(0);
 	if (root_check(root) != ROOT_OK)
 		return;
 	if (root_space(root, &size, &available) < 0)
