@@ -374,7 +374,7 @@ large() {
 	: >"$work/theirs"
 	: >"$work/restarts"
 	for ((i = 0; i < reps; i++)); do
-		timed "$work/ours" ask a resync >/dev/null
+		timed "$work/ours" ask a resync >/dev/null 2>>"$work/a.err"
 		if [ -n "$have_rsync" ]; then
 			rsync_daemon "$work/b"
 			timed "$work/theirs" rsync -a --delete --exclude=/.tutti \
