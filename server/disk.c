@@ -602,11 +602,6 @@ static void on_root_timer(struct ev_loop *loop, ev_timer *w, int events)
 	check_root(w->data);
 }
 
-const char *disk_root_problem(const struct disk *k)
-{
-	return k->root == ROOT_OK ? NULL : root_state_text(k->root);
-}
-
 /* ---- the watch -------------------------------------------------------------------------- */
 
 /* A folder has left this place: what its watches say is not about these paths any more. */

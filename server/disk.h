@@ -23,6 +23,5 @@ bool disk_storing(const struct disk *k);
 /* After the workers have stopped: an ACT_STORE that came late is done on the spot. */
 void disk_store_now(struct disk *k, const struct action *a);
 bool disk_unstored(const struct disk *k); /* a commit has failed and was not made good */
-const char *disk_root_problem(const struct disk *k); /* NULL: the root is there */
 
 #endif

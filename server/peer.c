@@ -201,11 +201,6 @@ unsigned peer_number(const struct peer *p)
 	return p->number;
 }
 
-struct conn *peer_conn(const struct peer *p)
-{
-	return p->conn;
-}
-
 const char *peer_problem(const struct peer *p)
 {
 	return p->problem[0] ? p->problem : NULL;

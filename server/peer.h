@@ -36,7 +36,6 @@ void peer_carry_out(struct peer *p, const struct action *a);
 const struct replica_id *peer_id(const struct peer *p);
 const char *peer_name(const struct peer *p);
 unsigned peer_number(const struct peer *p);
-struct conn *peer_conn(const struct peer *p);
 const char *peer_problem(const struct peer *p); /* why we left it, or NULL */
 
 /* Ends the connection for what the other side did. */

@@ -216,8 +216,6 @@ static void count(struct engine *e, node_t n, int sign)
 	uint64_t by = (uint64_t)(int64_t)sign;
 	if (in_conflict(e, n))
 		e->n_conflicts += by;
-	if (s->kind == KIND_OTHER)
-		e->n_other += by;
 	if (s->want) {
 		bool dir;
 		const struct head *h = target_head(e, n, &dir);

@@ -280,6 +280,4 @@ struct engine_status {
 };
 struct engine_status engine_status(const struct engine *e);
 
-size_t engine_memory(const struct engine *e); /* bytes, roughly */
-
 #endif

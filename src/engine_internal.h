@@ -302,7 +302,7 @@ struct engine {
 	size_t n_cancels, cancels_cap;
 
 	size_t data_held;
-	uint64_t n_wants, want_bytes, n_conflicts, n_other;
+	uint64_t n_wants, want_bytes, n_conflicts;
 	uint64_t unwatched, unwatched_due_ms;
 	uint64_t report_due_ms, reported_ms;
 	uint64_t reach_changed_ms;  /* somebody came or went */

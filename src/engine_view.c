@@ -375,21 +375,3 @@ struct engine_status engine_status(const struct engine *e)
 	s.in_sync = s.agree && all_reachable;
 	return s;
 }
-
-size_t engine_memory(const struct engine *e)
-{
-	size_t n = tree_memory(e->tree) + rows_memory(e->rows);
-	n += e->slots_cap * sizeof(*e->slots) + e->content_cap * sizeof(uint32_t);
-	for (size_t i = 0; i < e->n_slots; i++) {
-		const struct slot *s = &e->slots[i];
-		n += s->n_held * sizeof(*s->held);
-		if (s->have)
-			n += sizeof(*s->have) + s->have->n_heads * sizeof(struct head) +
-			     s->have->context.n * sizeof(struct dot);
-		if (s->want)
-			n += sizeof(*s->want) + s->want->data_len;
-	}
-	for (size_t i = 0; i < e->n_reps; i++)
-		n += e->reps[i].log.cap * sizeof(struct log_item);
-	return n;
-}

@@ -48,7 +48,6 @@ struct message {
 	uint64_t to;
 	bool more;
 	struct index_entry *entries;
-	struct replica_id (*dots)[HEADS_MAX * 2 + REPLICAS_MAX];
 	struct held_entry *held;
 	struct seen *seen;
 	struct report report;
