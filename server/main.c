@@ -1,9 +1,27 @@
 /* Owns tuttid's main(): the command line, and which exit status means what. */
 #include "config.h"
 #include "daemon.h"
+#include "identity.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+static int print_id(const struct settings *settings)
+{
+	struct identity *identity;
+	struct buf problem = {0};
+	char text[KEY_ID_TEXT + 1];
+	int r = identity_open(&identity, settings->state, &problem);
+	if (r < 0) {
+		fprintf(stderr, "tuttid: %.*s\n", (int)problem.len, (const char *)problem.data);
+	} else {
+		key_id_write(text, identity_id(identity));
+		printf("%s\n", text);
+		identity_free(identity);
+	}
+	buf_release(&problem);
+	return r < 0 || fflush(stdout) != 0;
+}
 
 int main(int argc, char **argv)
 {
@@ -16,6 +34,8 @@ int main(int argc, char **argv)
 	buf_release(&out);
 	if (fflush(stdout) != 0)
 		status = 1;
+	if (r == SETTINGS_ID)
+		status = print_id(&settings);
 	if (r == SETTINGS_RUN) {
 		log_init(settings.log_level);
 		status = daemon_main(&settings);

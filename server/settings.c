@@ -172,11 +172,20 @@ static bool take_addresses(const struct option_list *list, enum address_use use,
 	return ok;
 }
 
+static bool is_id(const struct option_words *words)
+{
+	return words->n == 1 && !strcmp(words->text[0], "id");
+}
+
 static bool take_all(struct settings *s, const struct given *g, const struct option_words *words,
 		     struct buf *out)
 {
 	static const char *standard_text[] = {"127.0.0.1:7075"};
 	static const struct option_list standard = {standard_text, 1};
+	if (!take_name(s, g, out) || !take_places(s, g, out))
+		return false;
+	if (is_id(words))
+		return true;
 	if (words->n < 1)
 		return wrong(out, "which DIRECTORY?");
 	if (words->n > 1) {
@@ -188,8 +197,7 @@ static bool take_all(struct settings *s, const struct given *g, const struct opt
 	s->directory = xstrdup(words->text[0]);
 	s->log_level = (enum log_level)g->log_level;
 	s->plain = g->plain;
-	return take_name(s, g, out) && take_places(s, g, out) &&
-	       take_addresses(g->listen.n ? &g->listen : &standard, ADDRESS_LISTEN, "listen",
+	return take_addresses(g->listen.n ? &g->listen : &standard, ADDRESS_LISTEN, "listen",
 			      &s->listen, &s->n_listen, out) &&
 	       take_addresses(&g->peers, ADDRESS_CONNECT, "peer", &s->peers, &s->n_peers, out);
 }
@@ -197,7 +205,9 @@ static bool take_all(struct settings *s, const struct given *g, const struct opt
 static void add_help(struct buf *out)
 {
 	buf_addf(out, "Usage: tuttid [OPTION...] DIRECTORY\n"
-		      "Keeps DIRECTORY the same on several machines. Stays in the foreground.\n\n");
+		      "       tuttid id [OPTION...]\n"
+		      "Keeps DIRECTORY the same on several machines. Stays in the foreground.\n"
+		      "id: prints the ID of the server with that state, and makes its key if needed.\n\n");
 	options_help(&set, out);
 	buf_addf(out, "\nSee tuttid(8); tutti(1) shows what it does.\n");
 }
@@ -210,7 +220,8 @@ enum settings_result settings_parse(struct settings *s, int argc, char **argv, s
 	enum settings_result result = SETTINGS_WRONG;
 	*s = (struct settings){0};
 	if (options_parse(&set, argc, argv, &given, &words, &problem)) {
-		result = given.help || given.version ? SETTINGS_SHOWN : SETTINGS_RUN;
+		result = given.help || given.version ? SETTINGS_SHOWN
+			 : is_id(&words) ? SETTINGS_ID : SETTINGS_RUN;
 		if (given.help)
 			add_help(out);
 		else if (given.version)

@@ -28,6 +28,7 @@ struct settings {
 
 enum settings_result {
 	SETTINGS_RUN,   /* all is filled in */
+	SETTINGS_ID,    /* `tuttid id`: only `name` and `state` are */
 	SETTINGS_SHOWN, /* --help or --version: the text is in `out`: print it and exit with 0 */
 	SETTINGS_WRONG, /* a line that says what is wrong is in `out`: print it and exit with 2 */
 };

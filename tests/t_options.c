@@ -401,6 +401,17 @@ static const struct {
 	 "123456789/123456789/123456789/123456789|d", "too long for a socket"},
 };
 
+START_TEST(id_is_no_directory)
+{
+	ck_assert_int_eq(serve("id|-s|/s"), SETTINGS_ID);
+	ck_assert_str_eq(settings.state, "/s");
+	settings_release(&settings);
+	ck_assert_int_eq(serve("-n|x|./id"), SETTINGS_RUN);
+	ck_assert_str_eq(settings.directory, "./id");
+	settings_release(&settings);
+}
+END_TEST
+
 START_TEST(wrong_settings_are_one_line)
 {
 	ck_assert_int_eq(serve(wrong_settings[_i].given), SETTINGS_WRONG);
@@ -412,7 +423,8 @@ END_TEST
 START_TEST(help_and_version_need_nothing_else)
 {
 	ck_assert_int_eq(serve("--help"), SETTINGS_SHOWN);
-	ck_assert_says("Usage: tuttid [OPTION...] DIRECTORY\n");
+	ck_assert_says("Usage: tuttid [OPTION...] DIRECTORY\n"
+		       "       tuttid id [OPTION...]\n");
 	ck_assert_int_eq(serve("-V"), SETTINGS_SHOWN);
 	ck_assert_says("tuttid " PACKAGE_VERSION "\n");
 	settings_release(&settings);
@@ -641,6 +653,7 @@ int main(void)
 	tcase_add_test(t, settings_have_defaults);
 	tcase_add_test(t, settings_take_what_is_given);
 	tcase_add_loop_test(t, wrong_settings_are_one_line, 0, ARRAY_LEN(wrong_settings));
+	tcase_add_test(t, id_is_no_directory);
 	tcase_add_test(t, help_and_version_need_nothing_else);
 	tcase_add_test(t, commands_take_their_options);
 	tcase_add_test(t, sort_names_are_those_of_the_table);
