@@ -169,6 +169,11 @@ static void carry_out(struct daemon *d, const struct action *a)
 	case ACT_EVENT:
 		carry_event(d, a);
 		break;
+	case ACT_ROLLED_BACK:
+		log_error("%s has seen later changes of this replica than its index knows: the index "
+			  "is an old copy; move it away to begin anew", a->text);
+		ev_feed_signal_event(d->loop, SIGTERM);
+		break;
 	case ACT_WALKED:
 		resync_walked(d->resyncs, a);
 		break;

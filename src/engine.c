@@ -404,8 +404,10 @@ void slot_update(struct engine *e, node_t n, struct update *u)
 	if (was && !will)
 		live_sub(e, tree_parent(e->tree, n));
 	if (u->what & UPDATE_HAVE) {
-		log_push(&e->reps[0].log, s->seq, n);
-		log_compact(e, 0);
+		if (e->started) { /* else logs are built in order when everything is there */
+			log_push(&e->reps[0].log, s->seq, n);
+			log_compact(e, 0);
+		}
 		e->reps[0].seq = e->counter;
 		report_changed(e);
 	}
@@ -504,14 +506,25 @@ struct dot next_dot(struct engine *e)
 	return (struct dot){.rep = 0, .counter = ++e->counter};
 }
 
+/* Unless it is as the index has it, since it comes from there. */
 void set_dirty(struct engine *e, node_t n)
 {
 	struct slot *s = slot_of(e, n);
-	if (s->flags & F_DIRTY || !e->started)
+	if (s->flags & F_DIRTY || e->loading)
 		return;
 	s->flags |= F_DIRTY;
 	queue_push(&e->dirty, n, 0);
-	e->dirty_pushed++;
+	e->changes++;
+}
+
+uint64_t engine_changes(const struct engine *e)
+{
+	return e->changes;
+}
+
+uint64_t engine_changes_stored(const struct engine *e)
+{
+	return e->changes_stored;
 }
 
 void watermark_set(struct engine *e, struct watermark *w, uint64_t value)
@@ -522,38 +535,27 @@ void watermark_set(struct engine *e, struct watermark *w, uint64_t value)
 	if (w->pending_at)
 		return;
 	w->pending = value;
-	/* Stores nothing by itself: with nothing dirty it goes along with the next store. */
-	w->pending_at = e->dirty_pushed ? e->dirty_pushed : 1;
+	w->pending_at = e->changes; /* with nothing dirty it goes along with the next store */
 }
 
 static void watermark_stored(struct engine *e, struct watermark *w)
 {
-	if (!w->pending_at || e->dirty_stored < w->pending_at)
+	if (!w->pending_at || e->changes_taken < w->pending_at)
 		return;
 	w->safe = w->pending;
 	w->pending_at = 0;
 	if (w->now > w->safe) {
 		w->pending = w->now;
-		w->pending_at = e->dirty_pushed ? e->dirty_pushed : 1;
+		w->pending_at = e->changes;
 	}
 }
 
-void emit(struct engine *e, enum engine_event ev, node_t n, rep_t rep, const char *fmt, ...)
+static void event_push(struct engine *e, const struct queued_event *ev)
 {
 	if (e->n_events >= EVENTS_QUEUED_MAX) {
 		e->events_lost++;
+		free(ev->text);
 		return;
-	}
-	char *text = NULL;
-	if (fmt) {
-		struct buf b = {0};
-		va_list ap;
-		char tmp[512];
-		va_start(ap, fmt);
-		vsnprintf(tmp, sizeof(tmp), fmt, ap);
-		va_end(ap);
-		buf_add(&b, tmp, strlen(tmp) + 1);
-		text = (char *)b.data;
 	}
 	if (e->events_head + e->n_events == e->events_cap) {
 		if (e->n_events)
@@ -562,7 +564,53 @@ void emit(struct engine *e, enum engine_event ev, node_t n, rep_t rep, const cha
 		e->events_head = 0;
 		GROW(e->events, e->events_cap, e->n_events + 1);
 	}
-	e->events[e->events_head + e->n_events++] = (struct queued_event){ev, n, rep, text};
+	e->events[e->events_head + e->n_events++] = *ev;
+}
+
+void emit(struct engine *e, enum engine_event ev, node_t n, rep_t rep, const char *fmt, ...)
+{
+	struct shown now = shown_now(e, n);
+	struct queued_event q = {.event = ev, .node = n, .from = NODE_NONE, .rep = rep, .before = now,
+	                         .after = now};
+	if (fmt) {
+		va_list ap;
+		char text[512];
+		va_start(ap, fmt);
+		vsnprintf(text, sizeof(text), fmt, ap);
+		va_end(ap);
+		q.text = xstrdup(text);
+	}
+	event_push(e, &q);
+}
+
+struct shown shown_of(const struct head *h)
+{
+	struct shown s = {0};
+	if (!h || h->kind == KIND_DIR)
+		return s;
+	s.any = true;
+	s.size = h->size;
+	memcpy(s.hash, h->hash, HASH_SIZE);
+	return s;
+}
+
+struct shown shown_now(const struct engine *e, node_t n)
+{
+	return shown_of(shown_head(e, n));
+}
+
+void emit_change(struct engine *e, enum engine_event ev, node_t n, rep_t rep, struct shown before,
+                 struct shown after)
+{
+	event_push(e, &(struct queued_event){.event = ev, .node = n, .from = NODE_NONE, .rep = rep,
+	                                     .before = before, .after = after});
+}
+
+void emit_moved(struct engine *e, node_t from, node_t to)
+{
+	struct shown what = shown_now(e, from);
+	event_push(e, &(struct queued_event){.event = EVENT_MOVED, .node = to, .from = from,
+	                                     .before = what, .after = what});
 }
 
 /* ---- timers: a binary heap; what a stale timer finds it ignores ---- */
@@ -726,6 +774,7 @@ struct engine *engine_new(const struct engine_config *config)
 	e->reps[0].name = xstrdup(config->name);
 	e->reps[0].member = e->reps[0].reachable = true;
 	e->reps[0].seq = e->counter;
+	e->changes = e->changes_taken = e->changes_stored = 1;
 	return e;
 }
 
@@ -769,6 +818,7 @@ void engine_free(struct engine *e)
 	for (size_t i = 0; i < e->n_events; i++)
 		free(e->events[e->events_head + i].text);
 	plan_release(e);
+	free(e->event.text);
 	struct queue *queues[] = {&e->lists, &e->looks, &e->fresh_looks, &e->plans, &e->fetches,
 	                          &e->removals, &e->deferred, &e->dirty, &e->same_content,
 	                          &e->no_holder, &e->recover};
@@ -949,11 +999,9 @@ int engine_load(struct engine *e, struct bytes path, struct bytes record)
 		u.want = want;
 		want = (struct state){0};
 	}
-	/* Logs are built in order when everything is there. */
-	size_t log_n = e->reps[0].log.n;
-	e->reps[0].log.n = 0;
+	e->loading = true;
 	slot_update(e, n, &u);
-	e->reps[0].log.n = log_n;
+	e->loading = false;
 	s = slot_of(e, n);
 	s->flags = (uint16_t)((s->flags & (uint16_t)~RECORD_FLAGS) | flags);
 	if (s->want)
@@ -962,6 +1010,86 @@ int engine_load(struct engine *e, struct bytes path, struct bytes record)
 out:
 	state_release(&have);
 	state_release(&want);
+	msgpack_zone_destroy(&zone);
+	return r;
+}
+
+/*
+ * The record of an op: [version, the four values of the state that the path has when the op is done, ids
+ * of the replicas in it, stamp of the file that it moves away or 0].
+ */
+#define APPLIED_VERSION 1
+#define APPLIED_FIELDS 7
+
+void applied_record(const struct engine *e, const struct state *target, uint64_t from_stamp, struct buf *out)
+{
+	struct codec_ids ids;
+	codec_ids_init(&ids, e->ids);
+	wire_array(out, APPLIED_FIELDS);
+	wire_uint(out, APPLIED_VERSION);
+	codec_pack_state(out, target, &ids);
+	codec_pack_ids(out, &ids);
+	wire_uint(out, from_stamp);
+	codec_ids_release(&ids);
+}
+
+static int applied_unpack(struct engine *e, const msgpack_object *o, struct state *target, uint64_t *from_stamp)
+{
+	struct replica_id ids[REPLICAS_MAX];
+	rep_t reps[REPLICAS_MAX];
+	uint64_t version;
+	if (wire_count(o) != APPLIED_FIELDS || !wire_as_uint(wire_at(o, 0), UINT64_MAX, &version) ||
+	    version != APPLIED_VERSION || !wire_as_uint(wire_at(o, 6), UINT64_MAX, from_stamp))
+		return -71;
+	int n = codec_unpack_ids(wire_at(o, 5), ids);
+	if (n < 0)
+		return -71;
+	for (int i = 0; i < n; i++) {
+		int rep = engine_intern(e, &ids[i]);
+		if (rep < 0)
+			return -71;
+		reps[i] = (rep_t)rep;
+	}
+	return codec_unpack_state(wire_at(o, 1), reps, (size_t)n, target);
+}
+
+int engine_load_applied(struct engine *e, struct bytes path, struct bytes from, struct bytes record,
+                        const struct found *found)
+{
+	assert(!e->started);
+	int r = -71;
+	msgpack_zone zone;
+	msgpack_object o;
+	struct state target = {0};
+	uint64_t from_stamp = 0;
+	msgpack_zone_init(&zone, 1024);
+	if (path_check(path) || (from.len && path_check(from)) || wire_unpack(record, &zone, &o) ||
+	    applied_unpack(e, &o, &target, &from_stamp))
+		goto out;
+	r = 0;
+	node_t n = add_node(e, path), away = from.len ? tree_find(e->tree, from) : NODE_NONE;
+	if (!version_covers(&have_of(e, n)->context, &target.context)) {
+		struct update u = {.what = UPDATE_HAVE | UPDATE_WANT | UPDATE_FACTS,
+		                   .have = state_copy(have_of(e, n)), .want = state_copy(target_of(e, n)),
+		                   .facts = {found->stamp, found->ctime_ns, found->mode, found->kind}};
+		state_merge(&u.have, &target);
+		state_merge(&u.want, &target);
+		if (u.have.context.n && u.have.context.dots[0].rep == 0 &&
+		    u.have.context.dots[0].counter > e->counter)
+			e->counter = u.have.context.dots[0].counter;
+		slot_update(e, n, &u);
+	} else if (state_eq(have_of(e, n), &target) && slot_of(e, n)->kind != found->kind) {
+		/* A folder that is there for its children has no state of its own. */
+		struct update u = {.what = UPDATE_FACTS,
+		                   .facts = {found->stamp, found->ctime_ns, found->mode, found->kind}};
+		slot_update(e, n, &u);
+	}
+	if (away != NODE_NONE && slot_of(e, away)->stamp == from_stamp) {
+		struct update gone = {.what = UPDATE_FACTS, .facts = {.kind = KIND_ABSENT}};
+		slot_update(e, away, &gone);
+	}
+out:
+	state_release(&target);
 	msgpack_zone_destroy(&zone);
 	return r;
 }
@@ -1036,18 +1164,21 @@ static bool next_event(struct engine *e)
 {
 	if (!e->n_events)
 		return false;
-	struct queued_event *q = &e->events[e->events_head];
-	tree_path(e->tree, q->node, &e->scratch);
-	buf_clear(&e->text);
-	if (q->text)
-		buf_add(&e->text, q->text, strlen(q->text) + 1);
-	e->action = (struct action){.type = ACT_EVENT, .event = q->event, .rep = q->rep,
-	                            .path = {e->scratch.data, e->scratch.len},
-	                            .text = q->text ? (const char *)e->text.data : NULL};
-	free(q->text);
-	e->events_head++;
+	free(e->event.text);
+	e->event = e->events[e->events_head++];
 	if (--e->n_events == 0)
 		e->events_head = 0;
+	const struct queued_event *q = &e->event;
+	size_t path = scratch_add_path(e, q->node), from = e->scratch.len;
+	if (q->from != NODE_NONE)
+		scratch_add_path(e, q->from);
+	e->action = (struct action){
+		.type = ACT_EVENT, .event = q->event, .rep = q->rep, .text = q->text,
+		.path = {e->scratch.data + path, from - path},
+		.from = {e->scratch.data + from, e->scratch.len - from},
+		.old_size = q->before.size, .old_hash = q->before.any ? q->before.hash : NULL,
+		.new_size = q->after.size, .new_hash = q->after.any ? q->after.hash : NULL,
+	};
 	return true;
 }
 
@@ -1073,9 +1204,7 @@ static bool next_store(struct engine *e)
 		j->nodes[i] = it.node;
 	}
 	/* Everything that was noted before the last of them goes along. */
-	e->dirty_stored += n;
-	if (!e->dirty.n)
-		e->dirty_stored = e->dirty_pushed = e->dirty_pushed ? e->dirty_pushed : 1;
+	e->changes_taken += n;
 	for (size_t i = 1; i < e->n_reps; i++) {
 		watermark_stored(e, &e->reps[i].merged);
 		watermark_stored(e, &e->reps[i].known);
@@ -1084,21 +1213,14 @@ static bool next_store(struct engine *e)
 	return true;
 }
 
-static void stored(struct engine *e, uint64_t job, bool again)
+void engine_stored(struct engine *e, uint64_t job)
 {
 	struct job *j = job_find(e, job, JOB_STORE);
 	assert(j);
-	for (size_t i = 0; i < j->n; i++) {
+	for (size_t i = 0; i < j->n; i++)
 		slot_of(e, j->nodes[i])->flags &= (uint16_t)~F_STORING;
-		if (again)
-			set_dirty(e, j->nodes[i]);
-	}
 	job_end(e, j);
-}
-
-void engine_stored(struct engine *e, uint64_t job)
-{
-	stored(e, job, false);
+	e->changes_stored = e->changes_taken;
 	e->counter_stored = e->counter_storing;
 	for (size_t i = 0; i < PEERS_MAX; i++) {
 		struct peer *p = &e->peers[i];
@@ -1107,9 +1229,24 @@ void engine_stored(struct engine *e, uint64_t job)
 	}
 }
 
+/* The same again, before all that has changed since: watermarks count on that order. */
 void engine_store_failed(struct engine *e, uint64_t job, const char *why)
 {
-	stored(e, job, true);
+	struct job *j = job_find(e, job, JOB_STORE);
+	assert(j);
+	struct queue again = {0};
+	struct queue_item it;
+	for (size_t i = 0; i < j->n; i++) {
+		struct slot *s = slot_of(e, j->nodes[i]);
+		s->flags = (uint16_t)((s->flags & ~F_STORING) | F_DIRTY);
+		queue_push(&again, j->nodes[i], 0);
+	}
+	job_end(e, j);
+	while (queue_pop(&e->dirty, &it))
+		queue_push(&again, it.node, 0);
+	queue_release(&e->dirty);
+	e->dirty = again;
+	e->changes_taken = e->changes_stored;
 	e->store_retry_ms = e->mono_ms + 5000;
 	emit(e, EVENT_NOTE, NODE_ROOT, 0, "the index could not be written: %s", why);
 }
@@ -1136,6 +1273,14 @@ bool engine_next(struct engine *e, struct action *out)
 	static bool (*const sources[])(struct engine *) = {
 		next_event, next_tmp, next_store, next_peer, next_list, next_look, next_plan, next_walked,
 	};
+	if (e->rolled_back) {
+		if (e->rolled_back == ROLLED_BACK_TOLD)
+			return false;
+		e->rolled_back = ROLLED_BACK_TOLD;
+		*out = (struct action){.type = ACT_ROLLED_BACK, .rep = e->rolled_back_by,
+		                       .text = e->reps[e->rolled_back_by].name};
+		return true;
+	}
 	for (size_t i = 0; i < ARRAY_LEN(sources); i++) {
 		buf_clear(&e->scratch);
 		if (sources[i](e)) {

@@ -45,6 +45,12 @@ int engine_load_replica(struct engine *e, rep_t num, const struct replica_id *id
                         uint64_t merged, uint64_t known);
 /* One stored record as engine_record() made it. 0 or -EPROTO (a damaged database: start anew). */
 int engine_load(struct engine *e, struct bytes path, struct bytes record);
+/* An op of an earlier life was carried out, and perhaps not stored. `record`: of the op; `from`: where a
+ * SOURCE_MOVE took it from, else empty; `found`: the object as the op left it (ctime_ns 0 if not known),
+ * KIND_ABSENT after a deletion. What the index knows already, or something newer, stays: calling it
+ * again, or in another order, changes nothing. 0 or -EPROTO (a damaged record). */
+int engine_load_applied(struct engine *e, struct bytes path, struct bytes from, struct bytes record,
+                        const struct found *found);
 /* All is loaded: begins the first walk. `index_new`: the database was made just now. */
 void engine_start(struct engine *e, bool index_new);
 
@@ -65,7 +71,9 @@ enum action_type {
 	ACT_ACK,     /* send ack `to` to `peer` */
 	ACT_REPORT,  /* send the report of replica `rep` (engine_report) to `peer` */
 	ACT_DROP,    /* end the connection with `peer`; `text` says why; answered by engine_peer_down */
-	ACT_EVENT,   /* tell the clients: event, path, rep, text */
+	ACT_EVENT,   /* tell the clients: event, path, rep, text; what the path showed before and after */
+	ACT_ROLLED_BACK, /* `text`, a peer, has seen a higher number of this replica than it knows itself: this
+	                index is an old copy. Comes once, and nothing after it: begin a new life with a new id */
 	ACT_WALKED,  /* the walk with number `job` (engine_walk) is done: looked, changed, text = error or NULL */
 };
 
@@ -74,7 +82,7 @@ enum action_type {
 	X(CREATED, "created")   /* by somebody here */                                             \
 	X(CHANGED, "changed")                                                                      \
 	X(DELETED, "deleted")                                                                      \
-	X(MOVED, "moved")       /* text: where from */                                             \
+	X(MOVED, "moved")       /* from: the old path */                                            \
 	X(RECEIVED, "received") /* a peer's change is on this disk; rep made it */                 \
 	X(REMOVED, "removed")   /* a peer's deletion was carried out here */                       \
 	X(CONFLICT, "conflict") /* text: the copy's name */                                        \
@@ -114,6 +122,8 @@ struct action {
 	uint64_t size;
 	uint64_t tmp;
 	enum engine_event event;
+	uint64_t old_size, new_size;             /* ACT_EVENT: of a file or symlink before and after */
+	const uint8_t *old_hash, *new_hash;      /* NULL: none, or a folder */
 	const char *text;
 	uint64_t looked, changed;
 };
@@ -134,6 +144,10 @@ void engine_applied(struct engine *e, uint64_t job, const struct op *ops, size_t
  * have that, -EBADMSG: wrong content, or of the disk. */
 void engine_fetched(struct engine *e, uint64_t job, int error, uint64_t tmp);
 void engine_stored(struct engine *e, uint64_t job);
+/* Changes that must be stored, counted since the start; and how many of them, in order, are durable. What
+ * had happened when engine_changes() said n is durable once engine_changes_stored() says n or more. */
+uint64_t engine_changes(const struct engine *e);
+uint64_t engine_changes_stored(const struct engine *e);
 void engine_store_failed(struct engine *e, uint64_t job, const char *why); /* tries again later */
 
 /* The watch: `name` in folder `dir` (both known to the tree by number or name). */

@@ -100,8 +100,8 @@ bool next_walked(struct engine *e)
 		}
 		/* What it found is to be durable, and told to peers, before anybody hears the result. */
 		if (!w.found)
-			e->walks[i].found = w.found = e->dirty_pushed + 1;
-		if ((e->dirty_stored + 1 < w.found || e->n_type[JOB_STORE]) && !e->store_retry_ms)
+			e->walks[i].found = w.found = e->changes;
+		if (e->changes_stored < w.found && !e->store_retry_ms)
 			continue;
 		e->walks[i] = e->walks[--e->n_walks];
 		buf_clear(&e->text);
@@ -333,6 +333,7 @@ static void local_delete(struct engine *e, node_t n)
 		return;
 	}
 	struct state have = {0};
+	struct shown before = shown_now(e, n);
 	const struct head *shown = shown_head(e, n);
 	if (shown)
 		memcpy(have.gone, shown->hash, HASH_SIZE);
@@ -344,7 +345,7 @@ static void local_delete(struct engine *e, node_t n)
 	local_update(e, n, &have, d.counter, &gone);
 	struct slot *s = slot_of(e, n);
 	if (!(s->flags & F_MOVED))
-		emit(e, EVENT_DELETED, n, 0, NULL);
+		emit_change(e, EVENT_DELETED, n, 0, before, (struct shown){0});
 	s->flags &= (uint16_t)~F_MOVED;
 }
 
@@ -352,6 +353,7 @@ static void local_put(struct engine *e, node_t n, const struct found *f)
 {
 	struct slot *s = slot_of(e, n);
 	bool created = !have_of(e, n)->n_heads;
+	struct shown before = shown_now(e, n);
 	if (s->kind == KIND_DIR)
 		delete_children(e, n);
 	consume(e, n);
@@ -384,7 +386,7 @@ static void local_put(struct engine *e, node_t n, const struct found *f)
 		return; /* told already */
 	}
 	if (!first)
-		emit(e, created ? EVENT_CREATED : EVENT_CHANGED, n, 0, NULL);
+		emit_change(e, created ? EVENT_CREATED : EVENT_CHANGED, n, 0, before, shown_now(e, n));
 }
 
 static void local_chmod(struct engine *e, node_t n, const struct found *f)
@@ -582,9 +584,7 @@ void engine_moved(struct engine *e, node_t from_dir, struct bytes from, node_t t
 	nodemap_remove(&e->busy_due, b);
 	slot_of(e, a)->flags |= F_MOVED;
 	slot_of(e, b)->flags |= F_MOVED;
-	tree_path(e->tree, a, &e->text);
-	buf_add(&e->text, "", 1);
-	emit(e, EVENT_MOVED, b, 0, "%s", (const char *)e->text.data);
+	emit_moved(e, a, b);
 	if (slot_of(e, a)->kind != KIND_DIR) {
 		/* The new name first, so that peers find the content while it is still at the old one. */
 		queue_look(e, b, 0, true);

@@ -38,7 +38,6 @@
 #define UNWATCHED_MS 60000            /* folders without a watch are listed again */
 #define BURST_MS 1000                 /* how long deletions wait for the rest of a batch */
 #define FORGET_MS 60000               /* all must be there so long before a lost content is given up */
-#define COUNTER_AHEAD_MAX ((uint64_t)1 << 40) /* more than a restored index can have missed */
 #define REPORT_MS 250                 /* between reports of this replica */
 #define RETRY_MIN_MS 250
 #define RETRY_MAX_MS 300000
@@ -164,7 +163,7 @@ struct watermark {
 	uint64_t now;        /* as it is in memory */
 	uint64_t safe;       /* as it may be stored */
 	uint64_t pending;    /* becomes safe ... */
-	uint64_t pending_at; /* ... when so many dirty nodes have been stored; 0: none pending */
+	uint64_t pending_at; /* ... when so many changes are stored; 0: none pending */
 };
 
 struct replica {
@@ -227,7 +226,7 @@ struct walk {
 	uint64_t outstanding, looked, changed;
 	char *error;
 	bool first;                 /* since the start of the program */
-	uint64_t found;             /* dirty_pushed + 1 when all was looked at; 0: not yet */
+	uint64_t found;             /* changes when all was looked at; 0: not yet */
 	bool seen;                  /* all is looked at, F_RECOVER comes last */
 };
 
@@ -236,10 +235,18 @@ struct move {
 	size_t outstanding;         /* folders of the new tree still to be listed */
 };
 
+/* What a path shows to people; hash only if it is a file or symlink. */
+struct shown {
+	uint64_t size;
+	uint8_t hash[HASH_SIZE];
+	bool any;
+};
+
 struct queued_event {
 	enum engine_event event;
-	node_t node;
+	node_t node, from;          /* from: MOVED, else NODE_NONE */
 	rep_t rep;
+	struct shown before, after;
 	char *text;                 /* owned, may be NULL */
 };
 
@@ -271,7 +278,8 @@ struct engine {
 	struct queue no_holder;     /* nobody connected has their content */
 	uint64_t burst_until_ms;
 	struct queue dirty;
-	uint64_t dirty_pushed, dirty_stored;
+	/* Changes to be stored, from 1: made, put into a transaction, and durable. */
+	uint64_t changes, changes_taken, changes_stored;
 	uint64_t store_retry_ms;
 	struct timer *timers;       /* a heap by due_ms */
 	size_t n_timers, timers_cap;
@@ -308,11 +316,14 @@ struct engine {
 	uint64_t reach_changed_ms;  /* somebody came or went */
 	uint64_t reported_pending;
 	uint64_t report_print;      /* a fingerprint of the last report */
-	bool report_dirty, started, index_new;
+	bool report_dirty, started, loading, index_new;
+	enum { NOT_ROLLED_BACK, ROLLED_BACK, ROLLED_BACK_TOLD } rolled_back;
+	rep_t rolled_back_by;
 	char *halted;
 
 	/* What the current action points to. */
 	struct action action;
+	struct queued_event event;
 	struct buf scratch, text;
 	struct look *act_looks;
 	struct index_node *act_index;
@@ -385,10 +396,21 @@ void set_dirty(struct engine *e, node_t n);
 void watermark_set(struct engine *e, struct watermark *w, uint64_t value);
 void emit(struct engine *e, enum engine_event ev, node_t n, rep_t rep, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
+/* What n shows on the disk; of a head. */
+struct shown shown_now(const struct engine *e, node_t n);
+struct shown shown_of(const struct head *h); /* NULL: nothing */
+/* Somebody, `rep`, changed what n shows from `before` to `after`. */
+void emit_change(struct engine *e, enum engine_event ev, node_t n, rep_t rep, struct shown before,
+                 struct shown after);
+void emit_moved(struct engine *e, node_t from, node_t to);
 void timer_add(struct engine *e, uint64_t due_ms, node_t n, enum timer_what what);
 void problem_set(struct engine *e, rep_t rep, node_t n, const char *reason); /* NULL: solved */
 const char *problem_get(const struct engine *e, rep_t rep, node_t n);
 void problems_clear(struct engine *e, rep_t rep);
+
+/* Appends what engine_load_applied() reads. */
+void applied_record(const struct engine *e, const struct state *target, uint64_t from_stamp,
+                    struct buf *out);
 
 struct job *job_new(struct engine *e, enum job_type type, size_t n);
 struct job *job_find(struct engine *e, uint64_t id, enum job_type type);

@@ -173,17 +173,14 @@ static void drop(struct peer *p, const char *why)
 	p->drop_reason = xstrdup(why);
 }
 
-/* A peer has seen `counter` of this replica: an index that is older than that must not use a number
- * twice. False if it cannot be true. */
-static bool own_seen(struct engine *e, rep_t by, uint64_t counter)
+/* A peer has seen `counter` of this replica. What was announced was stored before, so a number that is not
+ * known here means that the index is an old copy: its numbers would be used twice. */
+static void own_seen(struct engine *e, rep_t by, uint64_t counter)
 {
-	if (counter <= e->counter)
-		return true;
-	if (counter - e->counter > COUNTER_AHEAD_MAX)
-		return false;
-	e->counter = counter;
-	emit(e, EVENT_NOTE, NODE_ROOT, by, "this index is older than what peers have seen of it");
-	return true;
+	if (counter <= e->counter || e->rolled_back)
+		return;
+	e->rolled_back = ROLLED_BACK;
+	e->rolled_back_by = by;
 }
 
 void engine_peer_sync(struct engine *e, unsigned peer, const struct seen *seen, size_t n)
@@ -201,10 +198,7 @@ void engine_peer_sync(struct engine *e, unsigned peer, const struct seen *seen, 
 			continue;
 		peer_reps_grow(e, p);
 		if (rep == 0) {
-			if (!own_seen(e, p->rep, seen[i].merged)) {
-				drop(p, "sequence number out of range");
-				return;
-			}
+			own_seen(e, p->rep, seen[i].merged);
 			p->sent_to = seen[i].merged;
 			e->reps[p->rep].acked = seen[i].merged;
 		} else if (seen[i].known > p->relayed_to[rep]) {
@@ -292,8 +286,8 @@ int engine_peer_index(struct engine *e, unsigned peer, uint64_t to, bool more,
 			*why = "entries are not in order";
 		last = entries[i].seq;
 		const struct version *c = &entries[i].state.context;
-		if (c->n && c->dots[0].rep == 0 && !own_seen(e, p->rep, c->dots[0].counter))
-			*why = "change number out of range";
+		if (c->n && c->dots[0].rep == 0)
+			own_seen(e, p->rep, c->dots[0].counter);
 	}
 	if (to > COUNTER_MAX)
 		*why = "sequence number out of range";

@@ -18,6 +18,7 @@ struct batch {
 	struct op ops[APPLY_BATCH_MAX];
 	struct job_op jobs[APPLY_BATCH_MAX];
 	size_t path_at[APPLY_BATCH_MAX], from_at[APPLY_BATCH_MAX], data_at[APPLY_BATCH_MAX];
+	size_t record_at[APPLY_BATCH_MAX];
 	size_t n, bytes;
 };
 
@@ -858,7 +859,13 @@ bool next_plan(struct engine *e)
 	struct job *j = job_new(e, JOB_APPLY, b->n);
 	j->ops = xmemdup(b->jobs, b->n * sizeof(*j->ops));
 	for (size_t i = 0; i < b->n; i++) {
+		b->record_at[i] = e->scratch.len;
+		applied_record(e, &b->jobs[i].target, b->ops[i].from_stamp, &e->scratch);
+		b->ops[i].record.len = e->scratch.len - b->record_at[i];
+	}
+	for (size_t i = 0; i < b->n; i++) {
 		j->nodes[i] = b->jobs[i].node;
+		b->ops[i].record.p = e->scratch.data + b->record_at[i];
 		b->ops[i].path.p = e->scratch.data + b->path_at[i];
 		if (b->ops[i].from.len)
 			b->ops[i].from.p = e->scratch.data + b->from_at[i];
@@ -885,6 +892,7 @@ static void op_done(struct engine *e, struct job_op *jo, const struct op *op)
 	node_t n = jo->node;
 	struct slot *s = slot_of(e, n);
 	const struct state *old = have_of(e, n);
+	struct shown before = shown_now(e, n);
 	const struct head *w = state_winner(&jo->target, e->ids);
 	rep_t author = newest_author(old, &jo->target, w);
 	bool was_conflict = old->n_heads > 1;
@@ -909,9 +917,9 @@ static void op_done(struct engine *e, struct job_op *jo, const struct op *op)
 	}
 	bool removal = jo->type == OP_DELETE || jo->type == OP_RMDIR;
 	if (removal)
-		emit(e, EVENT_REMOVED, n, author, NULL);
+		emit_change(e, EVENT_REMOVED, n, author, before, (struct shown){0});
 	else if (jo->type != OP_META)
-		emit(e, EVENT_RECEIVED, n, author, NULL);
+		emit_change(e, EVENT_RECEIVED, n, author, before, shown_now(e, n));
 	if (!was_conflict && have_of(e, n)->n_heads > 1)
 		emit(e, EVENT_CONFLICT, n, author, NULL);
 	if (jo->type == OP_MKDIR)

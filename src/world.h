@@ -80,6 +80,8 @@ struct op {
 	struct bytes from;
 	uint64_t from_stamp;
 	uint64_t tmp;
+	struct bytes record;    /* opaque: for engine_load_applied(), should the program end before the
+	                           outcome is stored; to be kept durably before any name changes */
 	/* results */
 	int error;              /* 0; -ESTALE: something else is there, look again; -EBADMSG: content does not
 	                           match its hash; else a negative errno, and nothing has changed */

@@ -247,6 +247,102 @@ START_TEST(what_was_applied_is_not_read_again)
 }
 END_TEST
 
+/* Lets an engine go on with a disk on which everything succeeds and nothing is, until it has nothing to
+ * do; returns how many actions of that type came, and the last of them. */
+static unsigned drain(struct engine *e, enum action_type type, struct action *last)
+{
+	struct action a;
+	unsigned n = 0;
+	while (engine_next(e, &a)) {
+		if (a.type == type) {
+			n++;
+			*last = a;
+		}
+		if (a.type == ACT_LIST)
+			engine_listed(e, a.job, 0, NULL, 0, false);
+		if (a.type == ACT_STORE)
+			engine_stored(e, a.job);
+	}
+	return n;
+}
+
+START_TEST(old_index_is_recognised)
+{
+	struct engine_config config = {{{1}}, "me", 7, 1};
+	struct engine *e = engine_new(&config);
+	struct replica_id other = {{2}};
+	struct action a = {0};
+	engine_start(e, false);
+	ck_assert_int_eq(engine_peer_up(e, 0, &other, "other", "", 3), 0);
+	engine_peer_sync(e, 0, &(struct seen){config.id, 7, 7}, 1);
+	ck_assert_uint_eq(drain(e, ACT_ROLLED_BACK, &a), 0);
+	engine_peer_sync(e, 0, &(struct seen){config.id, 8, 8}, 1);
+	ck_assert_uint_eq(drain(e, ACT_ROLLED_BACK, &a), 1);
+	ck_assert_str_eq(a.text, "other");
+	engine_hint(e, NODE_ROOT, bytes_of("f"), HINT_CHANGED);
+	engine_peer_sync(e, 0, &(struct seen){config.id, 9, 9}, 1);
+	ck_assert(!engine_next(e, &a));
+	engine_free(e);
+}
+END_TEST
+
+START_TEST(event_tells_what_changed)
+{
+	struct engine_config config = {{{1}}, "me", 0, 1};
+	struct engine *e = engine_new(&config);
+	static const enum engine_event events[] = {EVENT_CREATED, EVENT_CHANGED, EVENT_DELETED};
+	static const uint64_t sizes[] = {0, 5, 6, 0};
+	unsigned seen = 0;
+	struct action a;
+	engine_start(e, true);
+	while (engine_next(e, &a)) /* the first walk tells nothing of what it finds */
+		if (a.type == ACT_LIST)
+			engine_listed(e, a.job, 0, NULL, 0, false);
+		else if (a.type == ACT_STORE)
+			engine_stored(e, a.job);
+	for (unsigned i = 0; i < 3; i++) {
+		engine_hint(e, NODE_ROOT, bytes_of("f"), HINT_CHANGED);
+		while (engine_next(e, &a)) {
+			if (a.type == ACT_STORE)
+				engine_stored(e, a.job);
+			if (a.type == ACT_LOOK) {
+				struct look l = a.looks[0];
+				l.found = (struct found){.kind = i < 2 ? KIND_FILE : KIND_ABSENT,
+				                         .stamp = i, .size = sizes[i + 1]};
+				memset(l.found.hash, (int)i + 1, HASH_SIZE);
+				engine_looked(e, a.job, &l, 1);
+			}
+			if (a.type != ACT_EVENT)
+				continue;
+			ck_assert_int_eq(a.event, events[seen]);
+			ck_assert_uint_eq(a.old_size, sizes[seen]);
+			ck_assert_uint_eq(a.new_size, sizes[seen + 1]);
+			ck_assert(seen ? a.old_hash && a.old_hash[0] == seen : !a.old_hash);
+			ck_assert(seen < 2 ? a.new_hash && a.new_hash[0] == seen + 1 : !a.new_hash);
+			seen++;
+		}
+	}
+	ck_assert_uint_eq(seen, 3);
+	engine_free(e);
+}
+END_TEST
+
+START_TEST(damaged_record_is_refused)
+{
+	struct engine_config config = {{{1}}, "me", 0, 1};
+	struct engine *e = engine_new(&config);
+	struct found found = {.kind = KIND_FILE};
+	static const char *const bad[] = {"", "x", "\x90", "\x97\x01\x90\x90\xc0\xc0\x90", "\x97\x02\x90\x90\xc0\xc0\x90\x01",
+	                                  "\x97\x01\x90\x91\x92\x01\x01\xc0\xc0\x90\x01"};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		ck_assert_int_eq(engine_load_applied(e, bytes_of("f"), bytes_of(""), bytes_of(bad[i]),
+		                                     &found), -EPROTO);
+	ck_assert_int_eq(engine_load_applied(e, bytes_of("../f"), bytes_of(""), bytes_of("x"), &found),
+	                 -EPROTO);
+	engine_free(e);
+}
+END_TEST
+
 static void histories(unsigned long first, unsigned long last, unsigned replicas_max,
                       void (*history)(struct world *, unsigned))
 {
@@ -456,9 +552,18 @@ START_TEST(no_peer_can_break_it)
 				up[peer] = engine_peer_up(e, peer, &id, "x", "", any_counter()) == 0;
 			else
 				up[peer] = any_message(e, peer);
+			bool rolled_back = false;
 			while (engine_next(e, &a)) {
 				ck_assert_msg(++n < 100000, "seed %u: actions without end", (unsigned)seed);
+				ck_assert(!rolled_back); /* nothing comes after it */
+				rolled_back = a.type == ACT_ROLLED_BACK;
 				any_answer(e, &a, up);
+			}
+			if (rolled_back) {
+				engine_free(e);
+				e = engine_new(&config);
+				engine_start(e, true);
+				up[0] = up[1] = false;
 			}
 		}
 		engine_free(e);
@@ -527,6 +632,9 @@ int main(void)
 	tcase_add_test(rules, reconnect_sends_only_what_changed);
 	tcase_add_test(rules, what_was_applied_is_not_read_again);
 	tcase_add_test(rules, no_peer_can_break_it);
+	tcase_add_test(rules, old_index_is_recognised);
+	tcase_add_test(rules, event_tells_what_changed);
+	tcase_add_test(rules, damaged_record_is_refused);
 	suite_add_tcase(s, rules);
 	tcase_add_test(random, remembered_histories);
 	tcase_add_test(random, random_histories);

@@ -59,8 +59,19 @@ struct hint_item {
 	enum hint what;
 };
 
+/* An op that was carried out, kept until all that it changed is stored. */
+struct intent {
+	char *path, *from;
+	struct buf record;
+	struct found found;
+	uint64_t job;     /* not yet answered; else 0 */
+	uint64_t changes; /* how many must be stored */
+};
+
 struct replica_w {
 	struct engine *e;
+	struct intent *intents;
+	size_t n_intents, intents_cap;
 	struct object *objects;
 	size_t n_objects, objects_cap;
 	struct pending **jobs;
@@ -401,6 +412,7 @@ static void pending_free(struct pending *p)
 			free((void *)(uintptr_t)p->ops[i].path.p);
 			free((void *)(uintptr_t)p->ops[i].from.p);
 			free((void *)(uintptr_t)p->ops[i].data.p);
+			free((void *)(uintptr_t)p->ops[i].record.p);
 		}
 		if (p->records)
 			buf_release(&p->records[i]);
@@ -449,6 +461,7 @@ static void keep_job(struct replica_w *r, const struct action *a)
 			p->ops[i].path = copy_bytes(a->ops[i].path);
 			p->ops[i].from = copy_bytes(a->ops[i].from);
 			p->ops[i].data = copy_bytes(a->ops[i].data);
+			p->ops[i].record = copy_bytes(a->ops[i].record);
 		}
 	} else if (a->type == ACT_FETCH) {
 		memcpy(p->hash, a->hash, HASH_SIZE);
@@ -690,6 +703,86 @@ static void commit(struct replica_w *r, struct pending *p)
 		r->n_reps = p->n_reps;
 }
 
+/* ---- intents ---- */
+
+static void intent_add(struct replica_w *r, const struct op *op, uint64_t job)
+{
+	GROW(r->intents, r->intents_cap, r->n_intents + 1);
+	struct intent *in = &r->intents[r->n_intents++];
+	*in = (struct intent){.path = text_of(op->path), .found = op->found, .job = job};
+	in->from = text_of(op->source == SOURCE_MOVE ? op->from : (struct bytes){0});
+	buf_add(&in->record, op->record.p, op->record.len);
+}
+
+static void intents_answered(struct replica_w *r, uint64_t job)
+{
+	for (size_t i = 0; i < r->n_intents; i++) {
+		if (r->intents[i].job != job)
+			continue;
+		r->intents[i].job = 0;
+		r->intents[i].changes = engine_changes(r->e);
+	}
+}
+
+/* Forgets those that are not needed any more, or all. A stale one is harmless: it may stay. */
+static void intents_forget(struct world *w, struct replica_w *r, bool all)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < r->n_intents; i++) {
+		struct intent *in = &r->intents[i];
+		if (!all && (in->job || in->changes > engine_changes_stored(r->e) || below(w, 3) == 0)) {
+			r->intents[n++] = *in;
+			continue;
+		}
+		free(in->path);
+		free(in->from);
+		buf_release(&in->record);
+	}
+	r->n_intents = n;
+}
+
+/* Tells a new life of the ops of the one before. */
+static void intents_load(struct world *w, struct replica_w *r)
+{
+	for (size_t i = 0; i < r->n_intents; i++) {
+		struct intent *in = &r->intents[i];
+		in->job = 0;
+		for (unsigned times = 1 + (below(w, 8) == 0); times; times--)
+			ck_assert_int_eq(engine_load_applied(r->e, bytes_of(in->path), bytes_of(in->from),
+			                                     (struct bytes){in->record.data, in->record.len},
+			                                     &in->found), 0);
+		in->changes = engine_changes(r->e);
+	}
+}
+
+static void apply(struct world *w, unsigned at, struct pending *p, size_t i)
+{
+	struct replica_w *r = &w->r[at];
+	struct op *op = &p->ops[i];
+	char *path = text_of(op->path);
+	char *tmp = op->source == SOURCE_TMP ? take_tmp(r, op->tmp) : NULL;
+	op->error = run_op(w, r, op, path, tmp);
+	struct object *o = find(r, path);
+	if (!op->error && o)
+		hint(r, path, HINT_TOUCHED);
+	if (!op->error)
+		intent_add(r, op, p->a.job);
+	trace(at, "op %d source %d on %s: %d, now %s", (int)op->type, (int)op->source, path, op->error,
+	      !o ? "absent" : o->content ? o->content : "/");
+	free(tmp);
+	free(path);
+}
+
+/* A crash amid a batch: each of its ops was carried out, or not. */
+static void apply_some(struct world *w, unsigned at)
+{
+	struct replica_w *r = &w->r[at];
+	for (size_t i = 0; i < r->n_jobs; i++)
+		for (size_t k = 0; !r->jobs[i]->done && r->jobs[i]->a.type == ACT_APPLY && k < r->jobs[i]->a.n; k++)
+			if (below(w, 2))
+				apply(w, at, r->jobs[i], k);
+}
+
 static void carry_out(struct world *w, unsigned at, struct pending *p)
 {
 	struct replica_w *r = &w->r[at];
@@ -703,19 +796,8 @@ static void carry_out(struct world *w, unsigned at, struct pending *p)
 			run_look(w, r, &p->looks[i]);
 		break;
 	case ACT_APPLY:
-		for (size_t i = 0; i < p->a.n; i++) {
-			char *path = text_of(p->ops[i].path);
-			char *tmp = p->ops[i].source == SOURCE_TMP ? take_tmp(r, p->ops[i].tmp) : NULL;
-			p->ops[i].error = run_op(w, r, &p->ops[i], path, tmp);
-			struct object *o = find(r, path);
-			if (!p->ops[i].error && o)
-				hint(r, path, HINT_TOUCHED);
-			trace(at, "op %d source %d on %s: %d, now %s", (int)p->ops[i].type,
-			      (int)p->ops[i].source, path, p->ops[i].error,
-			      !o ? "absent" : o->content ? o->content : "/");
-			free(tmp);
-			free(path);
-		}
+		for (size_t i = 0; i < p->a.n; i++)
+			apply(w, at, p, i);
 		break;
 	case ACT_FETCH:
 		run_fetch(w, at, p);
@@ -744,6 +826,7 @@ static void answer(struct world *w, unsigned at, struct pending *p)
 		break;
 	case ACT_APPLY:
 		engine_applied(e, p->a.job, p->ops, p->a.n);
+		intents_answered(&w->r[at], p->a.job);
 		break;
 	case ACT_FETCH:
 		engine_fetched(e, p->a.job, p->error, p->tmp);
@@ -753,6 +836,7 @@ static void answer(struct world *w, unsigned at, struct pending *p)
 			engine_store_failed(e, p->a.job, "disk full");
 		else
 			engine_stored(e, p->a.job);
+		intents_forget(w, &w->r[at], false);
 		break;
 	default:
 		break;
@@ -959,6 +1043,8 @@ static void begin_life(struct world *w, unsigned at, bool fresh)
 		ck_assert_int_eq(engine_load(r->e, bytes_of(r->stored[i].path),
 		                             (struct bytes){r->stored[i].record.data,
 		                                            r->stored[i].record.len}), 0);
+	if (!fresh)
+		intents_load(w, r);
 	engine_start(r->e, fresh);
 }
 
@@ -993,12 +1079,15 @@ void world_crash(struct world *w, unsigned at, bool lose_index)
 {
 	struct replica_w *r = &w->r[at];
 	trace(at, "crashes");
+	apply_some(w, at);
 	for (unsigned i = 0; i < w->n; i++)
 		world_cut(w, at, i);
 	end_life(r);
 	bool fresh = lose_index || !r->n_reps;
-	if (fresh)
+	if (fresh) {
 		forget_index(r);
+		intents_forget(w, r, true);
+	}
 	begin_life(w, at, fresh);
 }
 
@@ -1021,11 +1110,13 @@ void world_free(struct world *w)
 		struct replica_w *r = &w->r[i];
 		end_life(r);
 		forget_index(r);
+		intents_forget(w, r, true);
 		while (r->n_objects)
 			drop_object(r, &r->objects[0]);
 		free(r->objects);
 		free(r->jobs);
 		free(r->hints);
+		free(r->intents);
 		free(r->tmps);
 		free(r->stored);
 		for (unsigned k = 0; k < w->n; k++) {
@@ -1086,6 +1177,9 @@ static void pull_actions(struct world *w, unsigned at)
 			break;
 		case ACT_DROP_TMP:
 			free(take_tmp(r, a.tmp));
+			break;
+		case ACT_ROLLED_BACK:
+			ck_abort_msg("rolled back, as %s has seen", a.text);
 			break;
 		case ACT_CANCEL:
 		case ACT_EVENT:
