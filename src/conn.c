@@ -106,6 +106,23 @@ static void drop_queue(struct conn *c)
 	c->queued = 0;
 }
 
+static bool has_more(const struct conn *c)
+{
+	return c->transport.has_more && c->transport.has_more(c->transport.ctx);
+}
+
+static bool unsent(const struct conn *c)
+{
+	return c->transport.unsent && c->transport.unsent(c->transport.ctx);
+}
+
+static const char *problem_of(const struct conn *c, ssize_t error)
+{
+	if (error == -EPROTO && c->transport.problem)
+		return c->transport.problem(c->transport.ctx);
+	return strerror((int)-error);
+}
+
 static void end(struct conn *c, const char *reason)
 {
 	if (c->state == ENDED)
@@ -116,6 +133,8 @@ static void end(struct conn *c, const char *reason)
 	ev_io_stop(c->loop, &c->reader);
 	ev_io_stop(c->loop, &c->writer);
 	ev_timer_stop(c->loop, &c->clock);
+	if (c->transport.finish)
+		c->transport.finish(c->transport.ctx, c->fd);
 	close(c->fd);
 	c->fd = -1;
 	drop_queue(c);
@@ -165,7 +184,7 @@ static double next_deadline(const struct conn *c)
 	double t = c->greeted ? c->said + c->times.ping : c->born + c->times.hello;
 	if (c->greeted && !c->paused)
 		t = earlier(t, c->heard + c->times.dead);
-	if (c->queued)
+	if (c->queued || unsent(c))
 		t = earlier(t, c->taken + c->times.stall);
 	if (in_frame(c))
 		t = earlier(t, frame_deadline(c));
@@ -210,7 +229,7 @@ static void on_clock(struct ev_loop *loop, ev_timer *w, int events)
 		late = "no hello came in time";
 	} else if (in_frame(c) && t >= frame_deadline(c)) {
 		late = "a message took too long to arrive";
-	} else if (c->queued && t >= c->taken + c->times.stall) {
+	} else if ((c->queued || unsent(c)) && t >= c->taken + c->times.stall) {
 		late = "the other side does not take what is sent";
 	} else if (c->greeted && !c->paused && t >= c->heard + c->times.dead) {
 		late = "nothing was heard for too long";
@@ -229,6 +248,10 @@ static void on_clock(struct ev_loop *loop, ev_timer *w, int events)
 static void leave(struct conn *c, const char *code, const char *text, const char *reason)
 {
 	struct buf b = {0};
+	if (c->transport.open && !c->transport.open(c->transport.ctx)) {
+		end(c, reason);
+		return;
+	}
 	size_t mark = wire_begin_notification(&b, message_name(MESSAGE_BYE));
 	wire_map(&b, 2);
 	wire_put_text(&b, "code", code);
@@ -254,6 +277,12 @@ static void bad_frame(struct conn *c, const char *why)
 	leave(c, BYE_PROTOCOL, why, reason);
 }
 
+/* A handshake or an alert of TLS, where the length of a frame should stand. */
+static bool is_tls(const uint8_t *header)
+{
+	return (header[0] == 0x16 || header[0] == 0x15) && header[1] == 3;
+}
+
 /* Hands out the whole frames in `in`, and keeps the rest. */
 static void deliver(struct conn *c)
 {
@@ -261,7 +290,8 @@ static void deliver(struct conn *c)
 	while (c->state == OPEN && !c->paused && c->in.len - at >= WIRE_HEADER_SIZE) {
 		size_t len = wire_header_length(c->in.data + at);
 		if (len > (c->greeted ? WIRE_FRAME_MAX : WIRE_FRAME_MAX_STRANGER)) {
-			bad_frame(c, "it is too long");
+			bad_frame(c, is_tls(c->in.data + at) ? "it is encrypted, and here is no TLS"
+							     : "it is too long");
 			return;
 		}
 		if (c->in.len - at - WIRE_HEADER_SIZE < len)
@@ -298,7 +328,7 @@ static bool read_some(struct conn *c, size_t size)
 	if (r == -EAGAIN)
 		return false;
 	if (r < 0) {
-		end(c, strerror((int)-r));
+		end(c, problem_of(c, r));
 		return false;
 	}
 	if (r == 0) {
@@ -322,14 +352,20 @@ static bool read_some(struct conn *c, size_t size)
 static void read_turn(struct conn *c)
 {
 	size_t quota = CONN_READ_QUOTA;
-	while (quota >= READ_SIZE && c->state != ENDED && !(c->state == OPEN && c->paused)) {
+	/* The socket will tell of what it has; of what the transport has, nobody will. */
+	while ((quota >= READ_SIZE || has_more(c)) && c->state != ENDED && !c->eof &&
+	       !(c->state == OPEN && c->paused)) {
 		bool more = read_some(c, READ_SIZE);
 		if (c->state == OPEN)
 			deliver(c);
 		if (!more)
 			break;
-		quota -= READ_SIZE;
+		quota -= quota < READ_SIZE ? quota : READ_SIZE;
 	}
+	if (c->state != ENDED && unsent(c))
+		ev_io_start(c->loop, &c->writer);
+	else if (c->state != ENDED && c->first)
+		call_turn(c); /* it may have waited for what was read */
 	arm(c);
 }
 
@@ -362,14 +398,14 @@ static void drop_sent(struct conn *c, size_t n)
 }
 
 /* It may have said why before it stopped listening: that is read first. */
-static void write_failed(struct conn *c, int error)
+static void write_failed(struct conn *c, ssize_t error)
 {
 	c->deaf = true;
 	drop_queue(c);
 	ev_io_stop(c->loop, &c->writer);
 	if (c->state == OPEN && !c->paused)
 		read_turn(c);
-	end(c, strerror(error));
+	end(c, problem_of(c, error));
 }
 
 static void flush(struct conn *c)
@@ -378,7 +414,7 @@ static void flush(struct conn *c)
 		c->iteration = ev_iteration(c->loop);
 		c->written = 0;
 	}
-	while (c->first) {
+	while (c->first || unsent(c)) {
 		if (c->written >= WRITE_QUOTA) {
 			ev_io_start(c->loop, &c->writer);
 			return;
@@ -391,11 +427,14 @@ static void flush(struct conn *c)
 		if (r == -EINTR)
 			continue;
 		if (r == -EAGAIN) {
-			ev_io_start(c->loop, &c->writer);
+			if (!c->transport.unsent || unsent(c))
+				ev_io_start(c->loop, &c->writer);
+			else /* something must be read first */
+				ev_io_stop(c->loop, &c->writer);
 			return;
 		}
 		if (r < 0) {
-			write_failed(c, (int)-r);
+			write_failed(c, r);
 			return;
 		}
 		drop_sent(c, (size_t)r);
@@ -404,7 +443,11 @@ static void flush(struct conn *c)
 		c->said = c->taken = now();
 	}
 	ev_io_stop(c->loop, &c->writer);
-	if (c->state == LEAVING && !c->shut) {
+	if (c->state == LEAVING && !c->shut && c->transport.finish)
+		c->transport.finish(c->transport.ctx, c->fd);
+	if (c->state == LEAVING && unsent(c)) {
+		ev_io_start(c->loop, &c->writer);
+	} else if (c->state == LEAVING && !c->shut) {
 		c->shut = true;
 		shutdown(c->fd, SHUT_WR);
 	}
@@ -442,6 +485,8 @@ static void on_turn(struct ev_loop *loop, ev_prepare *w, int events)
 	if (c->state == OPEN && c->look_again && !c->paused) {
 		c->look_again = false;
 		deliver(c);
+		if (c->state == OPEN && !c->paused && has_more(c))
+			read_turn(c);
 		arm(c);
 	}
 	if (c->state == ENDED)
@@ -529,6 +574,9 @@ struct conn *conn_new(struct ev_loop *loop, int fd, const struct conn_callbacks 
 void conn_set_transport(struct conn *c, const struct conn_transport *transport)
 {
 	c->transport = *transport;
+	c->taken = now();
+	if (unsent(c))
+		call_turn(c);
 }
 
 void conn_set_times(struct conn *c, const struct conn_times *times)

@@ -35,11 +35,20 @@ struct conn_callbacks {
 };
 
 /* How bytes get out of and into the socket: a number of bytes, 0 at the end (read only),
- * or a negative errno; -EAGAIN when the socket must be waited for. */
+ * or a negative errno; -EAGAIN when the socket, or the other side, must be waited for. All but read
+ * and write may be NULL: for one that keeps no bytes to itself. */
 struct conn_transport {
 	ssize_t (*read)(void *ctx, int fd, void *to, size_t len);
+	/* With no bytes given (n is 0) it sends what it keeps: 0 if nothing is left. */
 	ssize_t (*write)(void *ctx, int fd, const struct iovec *from, int n);
-	void (*release)(void *ctx); /* may be NULL */
+	bool (*has_more)(void *ctx);   /* reading may bring something though the socket does not;
+					* it then takes nothing from the socket */
+	bool (*unsent)(void *ctx);     /* it keeps bytes until the socket takes them */
+	bool (*open)(void *ctx);       /* bytes can be sent, now or soon */
+	void (*finish)(void *ctx, int fd); /* tells the other side, as far as can be, that no more
+					    * will be sent; may be called again */
+	const char *(*problem)(void *ctx); /* in words, after -EPROTO */
+	void (*release)(void *ctx);
 	void *ctx;
 };
 

@@ -464,7 +464,8 @@ static void counting_release(void *ctx)
 START_TEST(one_turn_makes_one_write)
 {
 	bool released = false;
-	struct conn_transport t = {counting_read, counting_write, counting_release, &released};
+	struct conn_transport t = {.read = counting_read, .write = counting_write,
+				   .release = counting_release, .ctx = &released};
 	conn_set_transport(near.c, &t);
 	struct buf b = {0};
 	writes = 0;
@@ -497,7 +498,8 @@ static void send_in_timer(struct ev_loop *l, ev_timer *w, int events)
 START_TEST(several_callbacks_in_a_turn_make_one_write)
 {
 	bool released = false;
-	struct conn_transport t = {counting_read, counting_write, counting_release, &released};
+	struct conn_transport t = {.read = counting_read, .write = counting_write,
+				   .release = counting_release, .ctx = &released};
 	ev_timer timers[5];
 	conn_set_transport(near.c, &t);
 	writes = 0;
@@ -847,7 +849,7 @@ static ssize_t full_write(void *ctx, int fd, const struct iovec *from, int n)
 START_TEST(the_time_to_take_something_begins_when_it_is_sent)
 {
 	struct conn_times t = slow();
-	struct conn_transport full = {counting_read, full_write, NULL, NULL};
+	struct conn_transport full = {.read = counting_read, .write = full_write};
 	struct buf b = {0};
 	t.stall = 0.1;
 	conn_set_times(near.c, &t);
