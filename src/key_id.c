@@ -44,7 +44,7 @@ static void digits_of(uint8_t digits[DIGITS], const struct key_id *id)
 	for (size_t i = 0; i < DIGITS; i++) {
 		unsigned v = 0;
 		for (size_t bit = 5 * i; bit < 5 * i + 5; bit++)
-			v = v << 1 | (all[bit / 8] >> (7 - bit % 8) & 1u);
+			v = v << 1 | (unsigned)(all[bit / 8] >> (7 - bit % 8) & 1);
 		digits[i] = (uint8_t)v;
 	}
 }
@@ -119,7 +119,7 @@ bool key_id_read(struct bytes text, struct key_id *id, struct buf *problem)
 	for (size_t i = 0; i < KEY_ID_SIZE; i++) {
 		unsigned v = 0;
 		for (size_t bit = 8 * i; bit < 8 * i + 8; bit++)
-			v = v << 1 | (digits[bit / 5] >> (4 - bit % 5) & 1u);
+			v = v << 1 | (unsigned)(digits[bit / 5] >> (4 - bit % 5) & 1);
 		id->b[i] = (uint8_t)v;
 	}
 	if (!same_digits(id, digits)) {
