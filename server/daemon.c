@@ -3,6 +3,7 @@
 #include "config.h"
 #include "daemon.h"
 
+#include "confine.h"
 #include "disk.h"
 #include "net.h"
 #include "notify.h"
@@ -423,6 +424,26 @@ static void start_turns(struct daemon *d)
 	signal(SIGHUP, SIG_IGN); /* there is no file to be read again */
 }
 
+/* All is open that needs more than this, and no other thread runs yet. */
+static bool confine_server(struct daemon *d)
+{
+	struct buf said = {0};
+	char *sockets = xstrdup(d->settings->socket), *slash = strrchr(sockets, '/');
+	if (slash)
+		slash[slash == sockets] = '\0';
+	const char *writable[] = {root_path(d->root), d->settings->state, slash ? sockets : "."};
+	struct confinement c = {writable, ARRAY_LEN(writable), confine_system, confine_n_system};
+	int r = confine(&c, &said);
+	free(sockets);
+	buf_add_char(&said, '\0');
+	if (r < 0)
+		cannot((const char *)said.data);
+	else
+		log_info("confined: %s", (const char *)said.data);
+	buf_release(&said);
+	return r == 0;
+}
+
 static bool start(struct daemon *d)
 {
 	struct buf problem = {0};
@@ -437,12 +458,6 @@ static bool start(struct daemon *d)
 	start_turns(d);
 	if (!open_disk(d, &fresh) || !load(d, &fresh))
 		return false;
-	d->workers = workers_new(d->loop, WORKERS, JOBS_QUEUED_MAX);
-	d->watch = watch_new(d->loop, disk_watched, d);
-	d->disk = disk_new(d);
-	d->transfers = transfers_new(d);
-	d->resyncs = resyncs_new(d);
-	d->sessions = sessions_new(d);
 	d->net = net_new(d, &problem);
 	if (!d->net) {
 		buf_add_char(&problem, '\0');
@@ -450,6 +465,14 @@ static bool start(struct daemon *d)
 		buf_release(&problem);
 		return false;
 	}
+	if (!confine_server(d))
+		return false;
+	d->workers = workers_new(d->loop, WORKERS, JOBS_QUEUED_MAX);
+	d->watch = watch_new(d->loop, disk_watched, d);
+	d->disk = disk_new(d);
+	d->transfers = transfers_new(d);
+	d->resyncs = resyncs_new(d);
+	d->sessions = sessions_new(d);
 	engine_start(daemon_feed(d), fresh);
 	return true;
 }

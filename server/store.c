@@ -294,6 +294,7 @@ static int db_open(struct store *s, char **error)
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	if (!pragma(s, "PRAGMA journal_mode = WAL") || !pragma(s, "PRAGMA synchronous = FULL") ||
 	    !pragma(s, "PRAGMA cell_size_check = ON") || !pragma(s, "PRAGMA cache_size = -8192") ||
+	    !pragma(s, "PRAGMA temp_store = MEMORY") || /* no other folder may be written to */
 	    !pragma(s, "PRAGMA wal_autocheckpoint = 4000") ||
 	    !pragma(s, "PRAGMA journal_size_limit = 67108864"))
 		return db_error(s, error);

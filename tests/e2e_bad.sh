@@ -150,7 +150,7 @@ same A B
 
 # ---- faults of the disk -------------------------------------------------------------------
 shim=$work/fault_shim.so
-"${CC:-cc}" -shared -fPIC -D_GNU_SOURCE -o "$shim" "$TUTTI_SOURCE/tests/fault_shim.c" -ldl
+${CC:-cc} -shared -fPIC -D_GNU_SOURCE -o "$shim" "$TUTTI_SOURCE/tests/fault_shim.c" -ldl
 export FAULTS=$work/faults
 mkdir "$FAULTS"
 peers[A]=B
