@@ -45,28 +45,4 @@ int tmp_finish(struct tmp *tmp, const uint8_t hash[HASH_SIZE], uint64_t size);
 void tmp_discard(struct tmp *tmp);                 /* gone; frees; NULL is fine */
 int tmp_remove(struct root *root, uint64_t number); /* of a finished one that nobody wants now */
 
-/* What was displaced or deleted: names in the trash are `SECONDS.NANOSECONDS-BASENAME`. */
-struct trash_item {
-	const char *name;
-	int64_t time_ns;  /* when it was put there */
-	uint64_t size;
-	int64_t mtime_ns;
-	uint8_t kind;
-	bool changed;     /* written to since, through a descriptor that was open: not ours to remove */
-};
-
-/* Calls for each thing in the trash; 0 or a negative errno. */
-int trash_list(struct root *root, void (*item)(void *ctx, const struct trash_item *item), void *ctx);
-
-/* Removes what is older than max_age_s, then the oldest until no more than max_bytes are there; never
- * what changed after it was put there. `removed` (or NULL) is told each. 0 or a negative errno. */
-int trash_expire(struct root *root, int64_t now_s, int64_t max_age_s, uint64_t max_bytes,
-		 void (*removed)(void *ctx, const char *name), void *ctx);
-
-/* Moves a thing from the trash to `path`, where nothing may be (-EEXIST). */
-int trash_restore(struct root *root, const char *name, struct bytes path);
-
-/* The SHA-256 of a file in the trash, or a negative errno. */
-int trash_hash(struct root *root, const char *name, uint8_t hash[HASH_SIZE]);
-
 #endif

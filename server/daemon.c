@@ -130,8 +130,9 @@ void daemon_event(struct daemon *d, const char *word, struct bytes path, struct 
 static void carry_event(struct daemon *d, const struct action *a)
 {
 	struct bytes detail = a->event == EVENT_MOVED ? a->from : bytes_of(a->text ? a->text : "");
-	daemon_event(d, engine_event_text(a->event), a->path, daemon_replica_name(d, a->rep),
-		     detail);
+	struct bytes replica = daemon_replica_name(d, a->rep);
+	daemon_event(d, engine_event_text(a->event), a->path, replica, detail);
+	disk_event(d->disk, a, replica);
 	log_debug("%s %.*s %.*s", engine_event_text(a->event), (int)a->path.len,
 		  (const char *)a->path.p, (int)detail.len, (const char *)detail.p);
 }
@@ -529,6 +530,7 @@ static bool finish_work(struct daemon *d)
 	while (engine_next(d->engine, &a))
 		if (a.type == ACT_STORE)
 			disk_store_now(d->disk, &a);
+	disk_store_now(d->disk, NULL);
 	return !disk_unstored(d->disk);
 }
 

@@ -3,6 +3,7 @@
 #include "disk.h"
 
 #include "scan.h"
+#include "trash.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -13,28 +14,32 @@ enum {
 	SMALL_BATCH = 8,         /* looks or operations that go before bulk work */
 	ROOT_CHECK_S = 5,        /* while it is gone */
 	TRASH_EVERY_S = 3600,
-	TRASH_KEPT_S = 30 * 24 * 3600,
-	TRASH_PARTS = 10,        /* the trash may take one of so many parts of the disk */
+	PAST_S = 1,              /* what nothing else is stored with waits no longer */
+	TRIM_LINES = 16384,      /* lines of the journal between two looks at their number */
+	PAST_MAX = 100000,       /* lines and rows that wait while nothing can be stored */
 };
 
-/* A change of the table of the trash that goes with the next commit. */
-struct trash_change {
-	char *name;
-	struct bytes path; /* copied */
-	int64_t time_ns;
-	bool remove;
+/* What is to be written about the past with the next commit: rows of the trash, lines of the journal.
+ * Their bytes are copies. */
+struct past {
+	struct store_trash *trash;
+	size_t n_trash, cap_trash;
+	struct store_event *events;
+	size_t n_events, cap_events;
 };
 
 struct disk {
 	struct daemon *d;
-	struct store_job *first, **last;    /* commits, in order; the first one runs */
+	struct disk_task *first, **last;    /* commits and questions, in order; the first one runs */
 	uint64_t stored[REPLICAS_MAX];      /* stamp of what the index says of each replica */
-	struct trash_change *trash;
-	size_t n_trash, cap_trash;
+	struct past past;
+	size_t unnamed;                     /* rows of past.trash before this one say who displaced it */
+	size_t untrimmed;                   /* lines written since the journal was trimmed */
 	bool unstored;
+	bool tidying;
 	bool checking;                      /* the root */
 	enum root_state root;
-	ev_timer root_timer, trash_timer;
+	ev_timer root_timer, trash_timer, past_timer;
 	struct log_limit limit_store, limit_list;
 };
 
@@ -177,6 +182,130 @@ static void carry_look(struct disk *k, const struct action *a)
 	daemon_submit(k->d, &l->job, a->n <= SMALL_BATCH ? JOB_URGENT : JOB_BULK);
 }
 
+/* ---- the past: rows of the trash, lines of the journal ---------------------------------- */
+
+static struct bytes copied(struct bytes b)
+{
+	return (struct bytes){xmemdup(b.len ? (const void *)b.p : "", b.len), b.len};
+}
+
+static void free_bytes(struct bytes b)
+{
+	free((void *)(uintptr_t)b.p);
+}
+
+static const uint8_t *copied_hash(const uint8_t *hash)
+{
+	return hash ? xmemdup(hash, HASH_SIZE) : NULL;
+}
+
+static void free_hash(const uint8_t *hash)
+{
+	free((void *)(uintptr_t)hash);
+}
+
+static void past_release(struct past *p)
+{
+	for (size_t i = 0; i < p->n_trash; i++) {
+		free_bytes(p->trash[i].name);
+		free_bytes(p->trash[i].path);
+		free_bytes(p->trash[i].replica);
+		free_hash(p->trash[i].hash);
+	}
+	for (size_t i = 0; i < p->n_events; i++) {
+		free_bytes(p->events[i].path);
+		free_bytes(p->events[i].replica);
+		free_hash(p->events[i].old_hash);
+		free_hash(p->events[i].new_hash);
+	}
+	free(p->trash);
+	free(p->events);
+	*p = (struct past){0};
+}
+
+static void past_soon(struct disk *k)
+{
+	if (!ev_is_active(&k->past_timer) && !k->d->stopping) {
+		ev_timer_set(&k->past_timer, PAST_S, 0.);
+		ev_timer_start(k->d->loop, &k->past_timer);
+	}
+}
+
+void disk_trash(struct disk *k, const struct store_trash *row)
+{
+	struct past *p = &k->past;
+	if (p->n_trash >= PAST_MAX)
+		return;
+	GROW(p->trash, p->cap_trash, p->n_trash + 1);
+	struct store_trash *t = &p->trash[p->n_trash++];
+	*t = *row; /* `what` is a constant */
+	t->name = copied(row->name);
+	t->path = copied(row->path);
+	t->replica = copied(row->replica);
+	t->hash = copied_hash(row->hash);
+	past_soon(k);
+}
+
+static void add_line(struct disk *k, const struct action *a, struct bytes path, const char *what,
+		     struct bytes replica)
+{
+	struct past *p = &k->past;
+	if (p->n_events >= PAST_MAX)
+		return;
+	GROW(p->events, p->cap_events, p->n_events + 1);
+	p->events[p->n_events++] = (struct store_event){
+		.time_ns = daemon_wall_ns(),
+		.path = copied(path),
+		.replica = copied(replica),
+		.what = bytes_of(what),
+		.old_size = a->old_size,
+		.new_size = a->new_size,
+		.old_hash = copied_hash(a->old_hash),
+		.new_hash = copied_hash(a->new_hash),
+	};
+	past_soon(k);
+}
+
+/* The events of a batch come in the order of its operations, so the next row is mostly the one. */
+static void name_displacer(struct disk *k, const struct action *a, struct bytes replica)
+{
+	struct past *p = &k->past;
+	for (size_t i = k->unnamed; i < p->n_trash; i++) {
+		struct store_trash *t = &p->trash[i];
+		if (t->remove || t->what.len || !bytes_eq(t->path, a->path))
+			continue;
+		free_bytes(t->replica);
+		t->replica = copied(replica);
+		t->what = bytes_of(a->event == EVENT_REMOVED ? "deleted" : "replaced");
+		while (k->unnamed < p->n_trash && (p->trash[k->unnamed].what.len || p->trash[k->unnamed].remove))
+			k->unnamed++;
+		return;
+	}
+}
+
+void disk_event(struct disk *k, const struct action *a, struct bytes replica)
+{
+	switch (a->event) {
+	case EVENT_RECEIVED:
+	case EVENT_REMOVED:
+		name_displacer(k, a, replica);
+		add_line(k, a, a->path, engine_event_text(a->event), replica);
+		break;
+	case EVENT_MOVED:
+		add_line(k, a, a->from, "moved away", replica);
+		add_line(k, a, a->path, engine_event_text(a->event), replica);
+		break;
+	case EVENT_CREATED:
+	case EVENT_CHANGED:
+	case EVENT_DELETED:
+	case EVENT_CONFLICT:
+		add_line(k, a, a->path, engine_event_text(a->event), replica);
+		break;
+	default:
+		break; /* nothing happened to a path */
+	}
+}
+
 /* ---- applying --------------------------------------------------------------------------- */
 
 struct apply_job {
@@ -185,6 +314,7 @@ struct apply_job {
 	uint64_t action;
 	struct buf bytes;
 	struct op *ops;
+	struct trash_item *trash; /* of each op: what it displaced */
 	size_t n;
 	enum root_state root;
 };
@@ -197,42 +327,53 @@ static void apply_run(struct job *job)
 	if (p->root == ROOT_OK) {
 		struct apply_env env = {.cancel = workers_cancel(d->workers)};
 		apply_ops(d->root, p->ops, p->n, &env);
+		for (size_t i = 0; i < p->n; i++) {
+			if (p->ops[i].trash[0])
+				(void)trash_look(d->root, p->ops[i].trash, &p->trash[i]);
+		}
 		return;
 	}
 	for (size_t i = 0; i < p->n; i++)
 		p->ops[i].error = -ESTALE;
 }
 
-static void trash_change(struct disk *k, const char *name, struct bytes path, bool remove)
+/* The row of what an operation displaced; before the engine hears of it, and forgets what was there. */
+static void displaced(const struct apply_job *p, size_t i)
 {
-	GROW(k->trash, k->cap_trash, k->n_trash + 1);
-	k->trash[k->n_trash++] = (struct trash_change){
-		.name = xstrdup(name),
-		.path = {xmemdup(path.len ? (const void *)path.p : "", path.len), path.len},
-		.time_ns = daemon_wall_ns(),
-		.remove = remove,
-	};
-}
-
-static void trash_change_free(struct trash_change *t)
-{
-	free(t->name);
-	free((void *)(uintptr_t)t->path.p);
+	const struct op *op = &p->ops[i];
+	const struct trash_item *item = &p->trash[i];
+	struct engine *e = p->k->d->engine;
+	struct entry_view v = {0};
+	if (!op->trash[0] || item->kind == KIND_ABSENT)
+		return;
+	node_t n = tree_find(engine_tree(e), op->path);
+	bool known = !op->error && n != NODE_NONE && engine_entry(e, n, &v) && v.shown &&
+		v.shown->kind == item->kind && v.shown->size == item->size;
+	disk_trash(p->k, &(struct store_trash){
+		.name = bytes_of(op->trash),
+		.path = op->path,
+		.what = bytes_of(op->error ? "kept" : ""),
+		.time_ns = item->time_ns,
+		.mtime_ns = item->mtime_ns,
+		.size = item->size,
+		.kind = item->kind,
+		.hash = known && item->kind != KIND_DIR ? v.shown->hash : NULL,
+	});
 }
 
 static void apply_done(struct job *job, bool cancelled)
 {
 	struct apply_job *p = (struct apply_job *)job;
-	for (size_t i = 0; i < p->n; i++) {
-		if (cancelled)
-			p->ops[i].error = -ECANCELED;
-		else if (p->ops[i].trash[0])
-			trash_change(p->k, p->ops[i].trash, p->ops[i].path, false);
-	}
-	if (!cancelled)
+	for (size_t i = 0; i < p->n && cancelled; i++)
+		p->ops[i].error = -ECANCELED;
+	if (!cancelled) {
+		for (size_t i = 0; i < p->n; i++)
+			displaced(p, i);
 		root_found(p->k, p->root);
+	}
 	engine_applied(daemon_feed(p->k->d), p->action, p->ops, p->n);
 	buf_release(&p->bytes);
+	free(p->trash);
 	free(p->ops);
 	free(p);
 }
@@ -245,10 +386,12 @@ static void carry_apply(struct disk *k, const struct action *a)
 	p->action = a->job;
 	p->n = a->n;
 	p->ops = xcalloc(a->n + 1, sizeof(*p->ops));
+	p->trash = xcalloc(a->n + 1, sizeof(*p->trash));
 	for (size_t i = 0; i < a->n; i++) {
 		keep(&p->bytes, a->ops[i].path);
 		keep(&p->bytes, a->ops[i].data);
 		keep(&p->bytes, a->ops[i].from);
+		keep(&p->bytes, a->ops[i].record);
 	}
 	size_t at = 0;
 	for (size_t i = 0; i < a->n; i++) {
@@ -260,6 +403,8 @@ static void carry_apply(struct disk *k, const struct action *a)
 		at += op->data.len;
 		op->from = kept(&p->bytes, at, op->from.len);
 		at += op->from.len;
+		op->record = kept(&p->bytes, at, op->record.len);
+		at += op->record.len;
 		op->error = 0;
 		op->trash[0] = '\0';
 	}
@@ -298,16 +443,14 @@ static void carry_drop(struct disk *k, const struct action *a)
 /* ---- storing ---------------------------------------------------------------------------- */
 
 struct store_job {
-	struct job job;
+	struct disk_task task;
 	struct disk *k;
-	struct store_job *next;
-	uint64_t action;
+	uint64_t action; /* 0: none, it is about the past alone */
 	struct buf bytes;
 	struct store_batch batch;
 	struct store_entry *entries;
 	struct store_replica *replicas;
-	struct trash_change *trash_changes; /* kept until they are durable */
-	struct store_trash *trash;
+	struct past past; /* kept until it is durable */
 	uint64_t replica_stamps[REPLICAS_MAX];
 	int result;
 	char *error;
@@ -386,47 +529,43 @@ static void add_replicas(struct store_job *s, struct engine *e)
 	s->batch.replicas = s->replicas;
 }
 
-static void add_trash(struct store_job *s)
+static void add_past(struct store_job *s)
 {
 	struct disk *k = s->k;
-	size_t n = k->n_trash;
-	s->trash_changes = k->trash;
-	k->trash = NULL;
-	k->n_trash = k->cap_trash = 0;
-	s->trash = xcalloc(n + 1, sizeof(*s->trash));
-	for (size_t i = 0; i < n; i++) {
-		const struct trash_change *t = &s->trash_changes[i];
-		s->trash[i] = (struct store_trash){
-			.name = bytes_of(t->name),
-			.path = t->path,
-			.time_ns = t->time_ns,
-			.remove = t->remove,
-		};
-	}
-	s->batch.trash = s->trash;
-	s->batch.n_trash = n;
+	s->past = k->past;
+	k->past = (struct past){0};
+	k->unnamed = 0;
+	ev_timer_stop(k->d->loop, &k->past_timer);
+	s->batch.trash = s->past.trash;
+	s->batch.n_trash = s->past.n_trash;
+	s->batch.events = s->past.events;
+	s->batch.n_events = s->past.n_events;
 }
 
+static void store_run(struct disk_task *t, struct daemon *d);
+static void store_done(struct disk_task *t, struct daemon *d, bool cancelled);
+
+/* `a` is NULL: only the past. */
 static struct store_job *store_job_new(struct disk *k, const struct action *a)
 {
 	struct store_job *s = xcalloc(1, sizeof(*s));
+	s->task = (struct disk_task){.run = store_run, .done = store_done};
 	s->k = k;
-	s->action = a->job;
-	s->batch.counter = engine_counter(k->d->engine);
-	add_entries(s, k->d->engine, a);
-	add_replicas(s, k->d->engine);
-	add_trash(s);
+	if (a) {
+		s->action = a->job;
+		s->batch.counter = engine_counter(k->d->engine);
+		add_entries(s, k->d->engine, a);
+		add_replicas(s, k->d->engine);
+	}
+	add_past(s);
 	return s;
 }
 
 static void store_job_free(struct store_job *s)
 {
 	for (size_t i = 0; i < s->batch.n_replicas; i++)
-		free((void *)(uintptr_t)s->replicas[i].name.p);
-	for (size_t i = 0; i < s->batch.n_trash; i++)
-		trash_change_free(&s->trash_changes[i]);
-	free(s->trash_changes);
-	free(s->trash);
+		free_bytes(s->replicas[i].name);
+	past_release(&s->past);
 	free(s->replicas);
 	free(s->entries);
 	free(s->error);
@@ -434,13 +573,58 @@ static void store_job_free(struct store_job *s)
 	free(s);
 }
 
-static void store_run(struct job *job)
+static void store_run(struct disk_task *t, struct daemon *d)
 {
-	struct store_job *s = (struct store_job *)job;
-	s->result = store_commit(s->k->d->store, &s->batch, &s->error);
+	struct store_job *s = (struct store_job *)t;
+	s->result = store_commit(d->store, &s->batch, &s->error);
 }
 
-/* Tells the engine. What could not be stored is offered to the next commit again. */
+/* What could not be stored of the past is offered to the next commit again, before what came since. */
+static void past_again(struct disk *k, struct past *old)
+{
+	struct past since = k->past;
+	k->past = *old;
+	*old = (struct past){0};
+	k->unnamed = 0;
+	GROW(k->past.trash, k->past.cap_trash, k->past.n_trash + since.n_trash);
+	GROW(k->past.events, k->past.cap_events, k->past.n_events + since.n_events);
+	for (size_t i = 0; i < since.n_trash; i++)
+		k->past.trash[k->past.n_trash++] = since.trash[i];
+	for (size_t i = 0; i < since.n_events; i++)
+		k->past.events[k->past.n_events++] = since.events[i];
+	free(since.trash);
+	free(since.events);
+	past_soon(k);
+}
+
+static void trim_run(struct disk_task *t, struct daemon *d)
+{
+	char *error = NULL;
+	(void)t;
+	if (store_journal_trim(d->store, d->settings->history_lines, &error) < 0)
+		log_warning("the history cannot be shortened: %s", error ? error : "?");
+	free(error);
+}
+
+static void trim_done(struct disk_task *t, struct daemon *d, bool cancelled)
+{
+	(void)d, (void)cancelled;
+	free(t);
+}
+
+/* The journal may be too long now. */
+static void lines_written(struct disk *k, size_t n)
+{
+	k->untrimmed += n;
+	if (k->untrimmed < TRIM_LINES || k->d->stopping)
+		return;
+	k->untrimmed = 0;
+	struct disk_task *t = xcalloc(1, sizeof(*t));
+	*t = (struct disk_task){.run = trim_run, .done = trim_done};
+	disk_ask(k, t);
+}
+
+/* Tells the engine. */
 static void store_end(struct store_job *s)
 {
 	struct disk *k = s->k;
@@ -449,60 +633,88 @@ static void store_end(struct store_job *s)
 		for (size_t i = 0; i < REPLICAS_MAX; i++)
 			if (s->replica_stamps[i])
 				k->stored[i] = s->replica_stamps[i];
-		engine_stored(daemon_feed(k->d), s->action);
+		lines_written(k, s->batch.n_events);
+		if (s->action)
+			engine_stored(daemon_feed(k->d), s->action);
 		return;
 	}
-	GROW(k->trash, k->cap_trash, k->n_trash + s->batch.n_trash);
-	for (size_t i = 0; i < s->batch.n_trash; i++)
-		k->trash[k->n_trash++] = s->trash_changes[i];
-	s->batch.n_trash = 0;
+	past_again(k, &s->past);
 	const char *why = s->error ? s->error : strerror(-s->result);
 	log_limited(&k->limit_store, LEVEL_ERROR, "the index cannot be written: %s", why);
-	engine_store_failed(daemon_feed(k->d), s->action, why);
+	if (s->action)
+		engine_store_failed(daemon_feed(k->d), s->action, why);
 }
 
-static void store_done(struct job *job, bool cancelled);
+static void store_done(struct disk_task *t, struct daemon *d, bool cancelled)
+{
+	struct store_job *s = (struct store_job *)t;
+	if (cancelled) /* the program ends: this is still worth its time */
+		store_run(t, d);
+	store_end(s);
+	store_job_free(s);
+}
 
-static void store_next(struct disk *k)
+static void task_run(struct job *job)
+{
+	struct disk_task *t = (struct disk_task *)((char *)job - offsetof(struct disk_task, job));
+	t->run(t, t->d);
+}
+
+static void task_done(struct job *job, bool cancelled);
+
+static void task_next(struct disk *k)
 {
 	if (!k->first)
 		return;
-	k->first->job = (struct job){.run = store_run, .done = store_done};
+	k->first->job = (struct job){.run = task_run, .done = task_done};
 	daemon_submit(k->d, &k->first->job, JOB_URGENT);
 }
 
-static void store_done(struct job *job, bool cancelled)
+static void task_done(struct job *job, bool cancelled)
 {
-	struct store_job *s = (struct store_job *)job;
-	struct disk *k = s->k;
-	assert(k->first == s);
-	if (cancelled) /* the program ends: this is still worth its time */
-		store_run(job);
-	k->first = s->next;
+	struct disk_task *t = (struct disk_task *)((char *)job - offsetof(struct disk_task, job));
+	struct disk *k = t->d->disk;
+	assert(k->first == t);
+	k->first = t->next;
 	if (!k->first)
 		k->last = &k->first;
-	store_end(s);
-	store_job_free(s);
-	store_next(k);
+	t->done(t, t->d, cancelled);
+	task_next(k);
+}
+
+void disk_ask(struct disk *k, struct disk_task *t)
+{
+	bool idle = !k->first;
+	t->d = k->d;
+	t->next = NULL;
+	*k->last = t;
+	k->last = &t->next;
+	if (idle)
+		task_next(k);
 }
 
 static void carry_store(struct disk *k, const struct action *a)
 {
-	struct store_job *s = store_job_new(k, a);
-	bool idle = !k->first;
-	*k->last = s;
-	k->last = &s->next;
-	if (idle)
-		store_next(k);
+	disk_ask(k, &store_job_new(k, a)->task);
 }
 
 void disk_store_now(struct disk *k, const struct action *a)
 {
 	assert(!k->first);
+	if (!a && !k->past.n_trash && !k->past.n_events)
+		return;
 	struct store_job *s = store_job_new(k, a);
-	store_run(&s->job);
+	store_run(&s->task, k->d);
 	store_end(s);
 	store_job_free(s);
+}
+
+static void on_past_timer(struct ev_loop *loop, ev_timer *w, int events)
+{
+	struct disk *k = w->data;
+	(void)loop, (void)events;
+	if (k->past.n_trash || k->past.n_events)
+		carry_store(k, NULL);
 }
 
 bool disk_storing(const struct disk *k)
@@ -667,24 +879,78 @@ void disk_watched(void *ctx, const struct watch_event *ev)
 
 /* ---- the trash -------------------------------------------------------------------------- */
 
-struct expire_job {
+/* First what the index knows of the trash, then the work on the disk. */
+struct tidy {
+	struct disk_task task;
 	struct job job;
 	struct disk *k;
-	char **removed;
+	struct trash_known *known;
 	size_t n, cap;
+	struct {
+		char *name;
+		struct bytes path; /* where it is now, or empty */
+	} *gone;
+	size_t n_gone, cap_gone;
 	int result;
 };
 
-static void expired(void *ctx, const char *name)
+static int tidy_row(void *ctx, const struct store_trash *t)
 {
-	struct expire_job *x = ctx;
-	GROW(x->removed, x->cap, x->n + 1);
-	x->removed[x->n++] = xstrdup(name);
+	struct tidy *x = ctx;
+	GROW(x->known, x->cap, x->n + 1);
+	struct trash_known *k = &x->known[x->n++];
+	*k = (struct trash_known){
+		.name = xmalloc(t->name.len + 1),
+		.path = copied(t->path),
+		.measured = t->kind != KIND_ABSENT,
+		.size = t->size,
+		.mtime_ns = t->mtime_ns,
+		.hashed = t->hash,
+	};
+	memcpy(k->name, t->name.len ? (const void *)t->name.p : "", t->name.len);
+	k->name[t->name.len] = '\0';
+	if (t->hash)
+		memcpy(k->hash, t->hash, HASH_SIZE);
+	return 0;
 }
 
-static void expire_run(struct job *job)
+static int known_order(const void *a, const void *b)
 {
-	struct expire_job *x = (struct expire_job *)job;
+	return strcmp(((const struct trash_known *)a)->name, ((const struct trash_known *)b)->name);
+}
+
+static void tidy_ask(struct disk_task *t, struct daemon *d)
+{
+	struct tidy *x = (struct tidy *)t;
+	struct store_callbacks callbacks = {.ctx = x, .trash = tidy_row};
+	char *error = NULL;
+	x->result = store_load(d->store, &callbacks, &error);
+	if (x->result < 0)
+		log_warning("the trash cannot be looked up: %s", error ? error : "?");
+	free(error);
+	if (x->n)
+		qsort(x->known, x->n, sizeof(*x->known), known_order);
+}
+
+static void tidy_gone(void *ctx, const char *name)
+{
+	struct tidy *x = ctx;
+	GROW(x->gone, x->cap_gone, x->n_gone + 1);
+	x->gone[x->n_gone].name = xstrdup(name);
+	x->gone[x->n_gone++].path = (struct bytes){0};
+}
+
+static void tidy_saved(void *ctx, const char *name, struct bytes path)
+{
+	struct tidy *x = ctx;
+	tidy_gone(x, name);
+	x->gone[x->n_gone - 1].path = copied(path);
+}
+
+static void tidy_run(struct job *job)
+{
+	struct tidy *x = (struct tidy *)((char *)job - offsetof(struct tidy, job));
+	const struct settings *settings = x->k->d->settings;
 	struct root *root = x->k->d->root;
 	uint64_t size, available;
 	/* The first time this comes after the busy start, which leaves much memory behind it. */
@@ -693,31 +959,82 @@ static void expire_run(struct job *job)
 		return;
 	if (root_space(root, &size, &available) < 0)
 		size = UINT64_MAX;
-	x->result = trash_expire(root, (int64_t)time(NULL), TRASH_KEPT_S, size / TRASH_PARTS,
-				 expired, x);
+	x->result = trash_tidy(root, &(struct trash_tidying){
+		.now_s = (int64_t)time(NULL),
+		.max_age_s = (int64_t)settings->trash_days * 24 * 3600,
+		.max_bytes = size / 100 * settings->trash_percent,
+		.known = x->known,
+		.n_known = x->n,
+		.gone = tidy_gone,
+		.saved = tidy_saved,
+		.ctx = x,
+	});
+	if (x->result < 0)
+		log_warning("the trash cannot be cleared: %s", strerror(-x->result));
 }
 
-static void expire_done(struct job *job, bool cancelled)
+/* What was written after it had been replaced lies beside its path now. */
+static void told_saved(struct daemon *d, struct bytes path)
 {
-	struct expire_job *x = (struct expire_job *)job;
-	if (!cancelled && x->result < 0)
-		log_warning("the trash cannot be cleared: %s", strerror(-x->result));
+	struct engine *e = daemon_feed(d);
+	node_t parent = tree_find(engine_tree(e), path_parent(path));
+	daemon_event(d, "note", path, bytes_of(d->settings->name),
+		     bytes_of("was written to after it had been replaced: kept under this name"));
+	if (parent != NODE_NONE)
+		engine_hint(e, parent, path_base(path), HINT_CHANGED);
+}
+
+static void tidy_free(struct tidy *x)
+{
 	for (size_t i = 0; i < x->n; i++) {
-		trash_change(x->k, x->removed[i], (struct bytes){0}, true);
-		free(x->removed[i]);
+		free(x->known[i].name);
+		free_bytes(x->known[i].path);
 	}
-	free(x->removed);
+	for (size_t i = 0; i < x->n_gone; i++) {
+		free(x->gone[i].name);
+		free_bytes(x->gone[i].path);
+	}
+	free(x->known);
+	free(x->gone);
 	free(x);
+}
+
+static void tidy_done(struct job *job, bool cancelled)
+{
+	struct tidy *x = (struct tidy *)((char *)job - offsetof(struct tidy, job));
+	(void)cancelled;
+	x->k->tidying = false;
+	for (size_t i = 0; i < x->n_gone; i++) {
+		disk_trash(x->k, &(struct store_trash){.name = bytes_of(x->gone[i].name), .remove = true});
+		if (x->gone[i].path.len)
+			told_saved(x->k->d, x->gone[i].path);
+	}
+	tidy_free(x);
+}
+
+static void tidy_asked(struct disk_task *t, struct daemon *d, bool cancelled)
+{
+	struct tidy *x = (struct tidy *)t;
+	if (cancelled || x->result < 0) {
+		x->k->tidying = false;
+		tidy_free(x);
+		return;
+	}
+	x->job = (struct job){.run = tidy_run, .done = tidy_done};
+	daemon_submit(d, &x->job, JOB_BULK);
 }
 
 static void on_trash_timer(struct ev_loop *loop, ev_timer *w, int events)
 {
 	struct disk *k = w->data;
 	(void)loop, (void)events;
-	struct expire_job *x = xcalloc(1, sizeof(*x));
-	x->job = (struct job){.run = expire_run, .done = expire_done};
+	if (k->tidying)
+		return;
+	k->tidying = true;
+	struct tidy *x = xcalloc(1, sizeof(*x));
+	x->task = (struct disk_task){.run = tidy_ask, .done = tidy_asked};
 	x->k = k;
-	daemon_submit(k->d, &x->job, JOB_BULK);
+	disk_ask(k, &x->task);
 }
 
 /* ---- life ------------------------------------------------------------------------------- */
@@ -731,6 +1048,8 @@ struct disk *disk_new(struct daemon *d)
 	k->root_timer.data = k;
 	ev_timer_init(&k->trash_timer, on_trash_timer, 60., TRASH_EVERY_S);
 	k->trash_timer.data = k;
+	ev_init(&k->past_timer, on_past_timer);
+	k->past_timer.data = k;
 	return k;
 }
 
@@ -743,6 +1062,7 @@ void disk_stop(struct disk *k)
 {
 	ev_timer_stop(k->d->loop, &k->trash_timer);
 	ev_timer_stop(k->d->loop, &k->root_timer);
+	ev_timer_stop(k->d->loop, &k->past_timer);
 }
 
 void disk_free(struct disk *k)
@@ -751,8 +1071,6 @@ void disk_free(struct disk *k)
 		return;
 	assert(!k->first);
 	disk_stop(k);
-	for (size_t i = 0; i < k->n_trash; i++)
-		trash_change_free(&k->trash[i]);
-	free(k->trash);
+	past_release(&k->past);
 	free(k);
 }

@@ -13,6 +13,26 @@ void disk_free(struct disk *k); /* after the workers have stopped; NULL is fine 
 /* ACT_LIST, ACT_LOOK, ACT_APPLY, ACT_STORE, ACT_DROP_TMP. */
 void disk_carry_out(struct disk *k, const struct action *a);
 
+/* A question to the index or the trash, asked in turn with the commits: run() in a worker, done() then
+ * on the loop's thread; cancelled: it never ran. Part of a larger struct of the asker, who owns it again
+ * from done() on. */
+struct disk_task {
+	void (*run)(struct disk_task *t, struct daemon *d);
+	void (*done)(struct disk_task *t, struct daemon *d, bool cancelled);
+	/* ours */
+	struct job job;
+	struct daemon *d;
+	struct disk_task *next;
+};
+void disk_ask(struct disk *k, struct disk_task *t);
+
+/* ACT_EVENT: what is to be remembered of it is stored with the next commit, or soon. */
+void disk_event(struct disk *k, const struct action *a, struct bytes replica);
+
+/* A row of the trash that goes or comes with the next commit, or soon; copied. */
+struct store_trash;
+void disk_trash(struct disk *k, const struct store_trash *row);
+
 /* What the watch says (a watch_fn; ctx is the daemon). */
 void disk_watched(void *ctx, const struct watch_event *ev);
 
@@ -20,7 +40,8 @@ void disk_watched(void *ctx, const struct watch_event *ev);
 void disk_start(struct disk *k);
 void disk_stop(struct disk *k);        /* no new work of its own */
 bool disk_storing(const struct disk *k);
-/* After the workers have stopped: an ACT_STORE that came late is done on the spot. */
+/* After the workers have stopped: an ACT_STORE that came late is done on the spot; NULL: only what
+ * disk_event() and disk_trash() have kept. */
 void disk_store_now(struct disk *k, const struct action *a);
 bool disk_unstored(const struct disk *k); /* a commit has failed and was not made good */
 

@@ -21,6 +21,7 @@ static const char *const level_names[] = {
 struct given {
 	const char *name, *state, *socket;
 	struct option_list listen, peers;
+	int64_t trash_days, trash_percent, history_lines;
 	int log_level;
 	bool plain, help, version;
 };
@@ -39,6 +40,12 @@ static const struct option_def options[] = {
 	 .help = "index and identity", .standard = "$XDG_STATE_HOME/tutti/NAME"},
 	{.name = "socket", .type = OPTION_TEXT, .argument = "PATH", FIELD(socket),
 	 .help = "local clients", .standard = "$XDG_RUNTIME_DIR/tutti/NAME.sock"},
+	{.name = "trash-days", .type = OPTION_NUMBER, .argument = "DAYS", FIELD(trash_days),
+	 .most = 36500, .help = "how long what a peer's change replaced is kept", .standard = "30"},
+	{.name = "trash-percent", .type = OPTION_NUMBER, .argument = "PERCENT", FIELD(trash_percent),
+	 .most = 90, .help = "how much of the disk that may take", .standard = "10"},
+	{.name = "history-lines", .type = OPTION_NUMBER, .argument = "LINES", FIELD(history_lines),
+	 .most = 100000000, .help = "how many changes are remembered", .standard = "1000000"},
 	{.name = "plain", .type = OPTION_FLAG, FIELD(plain),
 	 .help = "no encryption; loopback addresses only, as always in this version"},
 	{.name = "log-level", .type = OPTION_CHOICE, .argument = "LEVEL", .choices = level_names,
@@ -197,6 +204,9 @@ static bool take_all(struct settings *s, const struct given *g, const struct opt
 	s->directory = xstrdup(words->text[0]);
 	s->log_level = (enum log_level)g->log_level;
 	s->plain = g->plain;
+	s->trash_days = (unsigned)g->trash_days;
+	s->trash_percent = (unsigned)g->trash_percent;
+	s->history_lines = (size_t)g->history_lines;
 	return take_addresses(g->listen.n ? &g->listen : &standard, ADDRESS_LISTEN, "listen",
 			      &s->listen, &s->n_listen, out) &&
 	       take_addresses(&g->peers, ADDRESS_CONNECT, "peer", &s->peers, &s->n_peers, out);
@@ -214,7 +224,8 @@ static void add_help(struct buf *out)
 
 enum settings_result settings_parse(struct settings *s, int argc, char **argv, struct buf *out)
 {
-	struct given given = {.log_level = LEVEL_INFO};
+	struct given given = {.log_level = LEVEL_INFO, .trash_days = 30, .trash_percent = 10,
+			      .history_lines = 1000000};
 	struct option_words words;
 	struct buf problem = {0};
 	enum settings_result result = SETTINGS_WRONG;

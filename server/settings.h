@@ -22,6 +22,9 @@ struct settings {
 	size_t n_listen;
 	struct settings_address *peers;
 	size_t n_peers;
+	unsigned trash_days;     /* things stay in the trash so long */
+	unsigned trash_percent;  /* of the disk: as long as they take no more */
+	size_t history_lines;    /* of the journal */
 	enum log_level log_level;
 	bool plain; /* asked for; connections are plain anyway */
 };

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FORMAT 1
+#define FORMAT 2
 #define FILE_NAME "index.db"
 #define LOCK_NAME "lock"
 #define LOST_FILES_MAX 1000 /* names tried for moving aside */
@@ -24,10 +24,13 @@ enum statement {
 	ST_META_SET, ST_META_GET, ST_META_ALL,
 	ST_REPLICA_SET, ST_REPLICA_ALL,
 	ST_ENTRY_SET, ST_ENTRY_REMOVE, ST_ENTRY_ALL,
-	ST_TRASH_SET, ST_TRASH_REMOVE, ST_TRASH_ALL,
+	ST_TRASH_SET, ST_TRASH_REMOVE, ST_TRASH_ALL, ST_TRASH_FIND,
 	ST_JOURNAL_ADD, ST_JOURNAL_ALL, ST_JOURNAL_PATH, ST_JOURNAL_TRIM,
 	STATEMENTS,
 };
+
+#define TRASH_COLUMNS "name, path, time, size, hash, replica, what, kind, mtime"
+#define JOURNAL_COLUMNS "id, time, path, replica, what, old_size, new_size, old_hash, new_hash"
 
 static const char *const sql[STATEMENTS] = {
 	[ST_BEGIN] = "BEGIN IMMEDIATE",
@@ -43,19 +46,24 @@ static const char *const sql[STATEMENTS] = {
 		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[ST_ENTRY_REMOVE] = "DELETE FROM entry WHERE path = ?1",
 	[ST_ENTRY_ALL] = "SELECT path, seq, kind, size, mtime, hash, record FROM entry ORDER BY path",
-	[ST_TRASH_SET] = "INSERT OR REPLACE INTO trash (name, path, time, size, hash)"
-		" VALUES (?1, ?2, ?3, ?4, ?5)",
+	[ST_TRASH_SET] = "INSERT OR REPLACE INTO trash"
+		" (name, path, time, size, hash, replica, what, kind, mtime)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
 	[ST_TRASH_REMOVE] = "DELETE FROM trash WHERE name = ?1",
-	[ST_TRASH_ALL] = "SELECT name, path, time, size, hash FROM trash ORDER BY time",
+	[ST_TRASH_ALL] = "SELECT " TRASH_COLUMNS " FROM trash ORDER BY time, name",
+	[ST_TRASH_FIND] = "SELECT " TRASH_COLUMNS " FROM trash WHERE"
+		" (?1 IS NULL OR path = ?1 OR (path >= ?2 AND path < ?3))"
+		" AND time >= ?4 AND time <= ?5 AND (?6 IS NULL OR hash = ?6)"
+		" AND (?7 IS NULL OR name = ?7) AND (?8 IS NULL OR time < ?9 OR (time = ?9 AND name < ?8))"
+		" ORDER BY time DESC, name DESC LIMIT ?10",
 	[ST_JOURNAL_ADD] = "INSERT INTO journal"
 		" (time, path, replica, what, old_size, new_size, old_hash, new_hash)"
 		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-	[ST_JOURNAL_ALL] = "SELECT time, path, replica, what, old_size, new_size, old_hash, new_hash"
-		" FROM journal ORDER BY id DESC LIMIT ?1",
-	[ST_JOURNAL_PATH] = "SELECT time, path, replica, what, old_size, new_size, old_hash, new_hash"
-		" FROM journal WHERE path = ?2 ORDER BY id DESC LIMIT ?1",
-	[ST_JOURNAL_TRIM] = "DELETE FROM journal WHERE id <="
-		" (SELECT id FROM journal ORDER BY id DESC LIMIT 1 OFFSET ?1)",
+	[ST_JOURNAL_ALL] = "SELECT " JOURNAL_COLUMNS " FROM journal WHERE id < ?2"
+		" ORDER BY id DESC LIMIT ?1",
+	[ST_JOURNAL_PATH] = "SELECT " JOURNAL_COLUMNS " FROM journal WHERE id < ?2"
+		" AND (path = ?3 OR (path >= ?4 AND path < ?5)) ORDER BY id DESC LIMIT ?1",
+	[ST_JOURNAL_TRIM] = "DELETE FROM journal WHERE id <= (SELECT max(id) FROM journal) - ?1",
 };
 
 static const char schema[] =
@@ -66,15 +74,30 @@ static const char schema[] =
 	"CREATE TABLE entry (path BLOB PRIMARY KEY, seq INTEGER NOT NULL, kind INTEGER NOT NULL,"
 	" size INTEGER NOT NULL, mtime INTEGER NOT NULL, hash BLOB, record BLOB NOT NULL) WITHOUT ROWID;"
 	"CREATE TABLE trash (name BLOB PRIMARY KEY, path BLOB NOT NULL, time INTEGER NOT NULL,"
-	" size INTEGER NOT NULL, hash BLOB) WITHOUT ROWID;"
+	" size INTEGER NOT NULL, hash BLOB, replica BLOB NOT NULL DEFAULT x'',"
+	" what BLOB NOT NULL DEFAULT x'', kind INTEGER NOT NULL DEFAULT 0,"
+	" mtime INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
 	"CREATE TABLE journal (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, path BLOB NOT NULL,"
 	" replica BLOB NOT NULL, what TEXT NOT NULL, old_size INTEGER NOT NULL,"
 	" new_size INTEGER NOT NULL, old_hash BLOB, new_hash BLOB);"
 	"CREATE INDEX journal_path ON journal (path, id);"
 	"PRAGMA application_id = 0x54757474;" /* "Tutt" */
-	"PRAGMA user_version = 1;"
+	"PRAGMA user_version = 2;"
 	"COMMIT";
-_Static_assert(FORMAT == 1, "user_version in the schema");
+_Static_assert(FORMAT == 2, "user_version in the schema");
+
+/* What makes an index of format i + 1 one of the next: one transaction each, so that a crash leaves
+ * the one or the other. */
+static const char *const migrations[FORMAT - 1] = {
+	/* the trash tells what displaced a thing */
+	"BEGIN IMMEDIATE;"
+	"ALTER TABLE trash ADD COLUMN replica BLOB NOT NULL DEFAULT x'';"
+	"ALTER TABLE trash ADD COLUMN what BLOB NOT NULL DEFAULT x'';"
+	"ALTER TABLE trash ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE trash ADD COLUMN mtime INTEGER NOT NULL DEFAULT 0;"
+	"PRAGMA user_version = 2;"
+	"COMMIT",
+};
 #define APPLICATION_ID 0x54757474
 
 struct store {
@@ -176,6 +199,32 @@ static struct bytes column_bytes(sqlite3_stmt *st, int at)
 {
 	const void *p = sqlite3_column_blob(st, at);
 	return (struct bytes){p, (size_t)sqlite3_column_bytes(st, at)};
+}
+
+static void bind_bytes_or_null(sqlite3_stmt *st, int at, struct bytes b)
+{
+	if (b.len)
+		bind_bytes(st, at, b);
+	else
+		sqlite3_bind_null(st, at);
+}
+
+/* The paths below `path` are those from `path/` to before `path0`, the next byte. */
+static void bind_below(sqlite3_stmt *st, int at, struct bytes path)
+{
+	struct buf b = {0};
+	if (path.len)
+		buf_add(&b, path.p, path.len);
+	buf_add_char(&b, '/');
+	sqlite3_bind_blob64(st, at, b.data, b.len, SQLITE_TRANSIENT);
+	b.data[b.len - 1] = '/' + 1;
+	sqlite3_bind_blob64(st, at + 1, b.data, b.len, SQLITE_TRANSIENT);
+	buf_release(&b);
+}
+
+static void bind_limit(sqlite3_stmt *st, int at, size_t max)
+{
+	sqlite3_bind_int64(st, at, max > INT64_MAX ? INT64_MAX : (sqlite3_int64)max);
 }
 
 static bool column_hash(sqlite3_stmt *st, int at, const uint8_t **hash)
@@ -314,7 +363,7 @@ static char *judge(struct store *s, const char *root_id, bool *unmarked, int *er
 	if (version > FORMAT)
 		return xasprintf("was written by a newer tuttid (format %lld, this one knows %d)",
 			(long long)version, FORMAT);
-	if (version != FORMAT)
+	if (version < 1)
 		return xstrdup("has an unknown format");
 	int got = meta_get(s, "clean", &clean, 1, &len);
 	if (got < 0 && got != -EBADMSG) {
@@ -336,6 +385,17 @@ static char *judge(struct store *s, const char *root_id, bool *unmarked, int *er
 	    len != REPLICA_ID_SIZE || meta_get(s, "counter", number, 8, &len) != 1 || len != 8)
 		return xstrdup("is damaged");
 	s->counter = get_be64(number);
+	for (; version < FORMAT; version++) {
+		if (pragma(s, migrations[version - 1]))
+			continue;
+		*err = sqlite_errno(sqlite3_extended_errcode(s->db));
+		/* a full disk passes, a schema that does not fit is damage */
+		bool damaged = (sqlite3_errcode(s->db) & 0xff) == SQLITE_ERROR || *err == -EBADMSG;
+		pragma(s, "ROLLBACK");
+		if (damaged)
+			*err = 0;
+		return damaged ? xstrdup("is damaged") : NULL;
+	}
 	return NULL;
 }
 
@@ -620,16 +680,24 @@ static int entry_row(sqlite3_stmt *st, const void *arg)
 	return c->entry(c->ctx, &e);
 }
 
+struct trash_reader {
+	int (*row)(void *ctx, const struct store_trash *t);
+	void *ctx;
+};
+
 static int trash_row(sqlite3_stmt *st, const void *arg)
 {
-	const struct store_callbacks *c = arg;
+	const struct trash_reader *reader = arg;
+	int64_t kind = sqlite3_column_int64(st, 7);
 	struct store_trash t = {
 		.name = column_bytes(st, 0), .path = column_bytes(st, 1),
 		.time_ns = sqlite3_column_int64(st, 2), .size = column_number(st, 3),
+		.replica = column_bytes(st, 5), .what = column_bytes(st, 6), .kind = (uint8_t)kind,
+		.mtime_ns = sqlite3_column_int64(st, 8),
 	};
-	if (!column_hash(st, 4, &t.hash))
+	if (kind < 0 || kind > KIND_SYMLINK || !column_hash(st, 4, &t.hash))
 		return -EBADMSG;
-	return c->trash(c->ctx, &t);
+	return reader->row(reader->ctx, &t);
 }
 
 int store_load(struct store *s, const struct store_callbacks *c, char **error)
@@ -643,8 +711,31 @@ int store_load(struct store *s, const struct store_callbacks *c, char **error)
 	if (!result && c->entry)
 		result = each_row(s, statement(s, ST_ENTRY_ALL), entry_row, c, error);
 	if (!result && c->trash)
-		result = each_row(s, statement(s, ST_TRASH_ALL), trash_row, c, error);
+		result = each_row(s, statement(s, ST_TRASH_ALL), trash_row,
+				  &(struct trash_reader){c->trash, c->ctx}, error);
 	return result;
+}
+
+int store_trash(struct store *s, const struct store_trash_query *q,
+		int (*row)(void *ctx, const struct store_trash *t), void *ctx, char **error)
+{
+	sqlite3_stmt *st = statement(s, ST_TRASH_FIND);
+	*error = NULL;
+	if (st) {
+		bind_bytes_or_null(st, 1, q->path);
+		if (q->path.len && !q->exactly)
+			bind_below(st, 2, q->path);
+		else
+			sqlite3_bind_null(st, 2);
+		sqlite3_bind_int64(st, 4, q->since_ns);
+		sqlite3_bind_int64(st, 5, q->until_ns ? q->until_ns : INT64_MAX);
+		bind_hash(st, 6, q->hash);
+		bind_bytes_or_null(st, 7, q->name);
+		bind_bytes_or_null(st, 8, q->after);
+		sqlite3_bind_int64(st, 9, q->after_ns);
+		bind_limit(st, 10, q->max);
+	}
+	return each_row(s, st, trash_row, &(struct trash_reader){row, ctx}, error);
 }
 
 /* --- writing --- */
@@ -691,6 +782,10 @@ static bool trash_write(struct store *s, const struct store_trash *t)
 		sqlite3_bind_int64(st, 3, t->time_ns);
 		bind_number(st, 4, t->size);
 		bind_hash(st, 5, t->hash);
+		bind_bytes(st, 6, t->replica);
+		bind_bytes(st, 7, t->what);
+		sqlite3_bind_int(st, 8, t->kind);
+		sqlite3_bind_int64(st, 9, t->mtime_ns);
 	}
 	return run(s, st);
 }
@@ -760,25 +855,30 @@ static int journal_row(sqlite3_stmt *st, const void *arg)
 {
 	const struct journal_reader *reader = arg;
 	struct store_event e = {
-		.time_ns = sqlite3_column_int64(st, 0), .path = column_bytes(st, 1),
-		.replica = column_bytes(st, 2), .what = column_bytes(st, 3),
-		.old_size = column_number(st, 4), .new_size = column_number(st, 5),
+		.id = column_number(st, 0),
+		.time_ns = sqlite3_column_int64(st, 1), .path = column_bytes(st, 2),
+		.replica = column_bytes(st, 3), .what = column_bytes(st, 4),
+		.old_size = column_number(st, 5), .new_size = column_number(st, 6),
 	};
-	if (!column_hash(st, 6, &e.old_hash) || !column_hash(st, 7, &e.new_hash))
+	if (!column_hash(st, 7, &e.old_hash) || !column_hash(st, 8, &e.new_hash))
 		return -EBADMSG;
 	return reader->line(reader->ctx, &e);
 }
 
-int store_journal(struct store *s, struct bytes path, size_t max,
+int store_journal(struct store *s, const struct store_journal_query *q,
 		  int (*line)(void *ctx, const struct store_event *e), void *ctx, char **error)
 {
 	struct journal_reader reader = {line, ctx};
-	sqlite3_stmt *st = statement(s, path.len ? ST_JOURNAL_PATH : ST_JOURNAL_ALL);
+	sqlite3_stmt *st = statement(s, q->path.len ? ST_JOURNAL_PATH : ST_JOURNAL_ALL);
 	*error = NULL;
 	if (st) {
-		sqlite3_bind_int64(st, 1, max > INT64_MAX ? INT64_MAX : (sqlite3_int64)max);
-		if (path.len)
-			bind_bytes(st, 2, path);
+		bind_limit(st, 1, q->max);
+		sqlite3_bind_int64(st, 2, q->before && q->before < INT64_MAX ?
+			(sqlite3_int64)q->before : INT64_MAX);
+		if (q->path.len) {
+			bind_bytes(st, 3, q->path);
+			bind_below(st, 4, q->path);
+		}
 	}
 	return each_row(s, st, journal_row, &reader, error);
 }
@@ -788,7 +888,7 @@ int store_journal_trim(struct store *s, size_t keep, char **error)
 	sqlite3_stmt *st = statement(s, ST_JOURNAL_TRIM);
 	*error = NULL;
 	if (st)
-		sqlite3_bind_int64(st, 1, keep > INT64_MAX ? INT64_MAX : (sqlite3_int64)keep);
+		bind_limit(st, 1, keep);
 	if (run(s, st))
 		return 0;
 	int err = db_error(s, error);

@@ -54,17 +54,23 @@ struct store_replica {
 	rep_t num;
 };
 
+/* A thing in the trash: where it was, what it is, and why it is there. */
 struct store_trash {
-	struct bytes name;
-	struct bytes path;
-	int64_t time_ns;
+	struct bytes name;    /* in the trash */
+	struct bytes path;    /* where it was */
+	struct bytes replica; /* whose change displaced it: a name for people, "" if not known */
+	struct bytes what;    /* a word: what that change was, "" if not known */
+	int64_t time_ns;      /* when it was put there, as its name says */
+	int64_t mtime_ns;
 	uint64_t size;
-	const uint8_t *hash; /* or NULL */
-	bool remove;         /* in a batch: the row goes */
+	const uint8_t *hash;  /* or NULL */
+	uint8_t kind;         /* enum kind; KIND_ABSENT: kind, size and mtime are not known */
+	bool remove;          /* in a batch: the row goes */
 };
 
 /* A line of the journal: who did what to which path. */
 struct store_event {
+	uint64_t id;          /* grows; set by the journal */
 	int64_t time_ns;
 	struct bytes path;
 	struct bytes replica; /* name or id, for people */
@@ -113,10 +119,32 @@ int store_commit(struct store *store, const struct store_batch *batch, char **er
 struct replica_id store_replica_id(const struct store *store);
 uint64_t store_counter(const struct store *store);
 
-/* The newest lines of the journal first, at most `max`, of `path` alone if it is not empty. */
-int store_journal(struct store *store, struct bytes path, size_t max,
+/* What is asked of the trash: all conditions hold. */
+struct store_trash_query {
+	struct bytes path;    /* it and all below it; "": everything */
+	bool exactly;         /* that path alone */
+	int64_t since_ns, until_ns; /* put there then; until 0: no end */
+	const uint8_t *hash;  /* of that content, or NULL: any */
+	struct bytes name;    /* this one alone, or "" */
+	struct bytes after;   /* the last name of the page before, with its time, or "" */
+	int64_t after_ns;
+	size_t max;
+};
+
+/* The newest first. Rows as in store_load(), and what it returns. */
+int store_trash(struct store *store, const struct store_trash_query *query,
+		int (*row)(void *ctx, const struct store_trash *t), void *ctx, char **error);
+
+struct store_journal_query {
+	struct bytes path; /* it and all below it; "": everything */
+	uint64_t before;   /* lines with a smaller id; 0: from the newest on */
+	size_t max;
+};
+
+/* The newest lines first. As store_trash(). */
+int store_journal(struct store *store, const struct store_journal_query *query,
 		  int (*line)(void *ctx, const struct store_event *e), void *ctx, char **error);
-/* Drops all but the newest `keep` lines. */
+/* Drops all but the newest `keep` lines. 0 or a negative errno with *error. */
 int store_journal_trim(struct store *store, size_t keep, char **error);
 
 #endif

@@ -36,6 +36,18 @@ bool option_seconds(const char *text, int64_t *ms)
 	return *ms <= (int64_t)OPTION_SECONDS_MAX * 1000;
 }
 
+static bool parse_number(const char *text, const struct option_def *o, int64_t *out)
+{
+	int64_t n = 0;
+	const char *p = text;
+	for (; *p >= '0' && *p <= '9' && n <= o->most; p++)
+		n = n > INT64_MAX / 10 - 1 ? INT64_MAX : n * 10 + (*p - '0');
+	if (*p || p == text || n < o->least || n > o->most)
+		return false;
+	*out = n;
+	return true;
+}
+
 static bool parse_size(const char *text, struct option_size *out)
 {
 	int *part[2] = {&out->width, &out->height};
@@ -101,6 +113,13 @@ static bool set_value(const struct option_def *o, const char *argument, void *va
 		add_wrong(o, argument, problem);
 		buf_addf(problem, ": expected ");
 		add_choices(o, problem);
+		return false;
+	case OPTION_NUMBER:
+		if (parse_number(argument, o, field))
+			return true;
+		add_wrong(o, argument, problem);
+		buf_addf(problem, ": expected a whole number, %lld to %lld", (long long)o->least,
+			 (long long)o->most);
 		return false;
 	case OPTION_SECONDS:
 		if (option_seconds(argument, field))

@@ -10,6 +10,7 @@ enum option_type {
 	OPTION_FLAG,    /* bool: set to true */
 	OPTION_TEXT,    /* const char *: the argument; never empty */
 	OPTION_CHOICE,  /* int: index of the argument in `choices` */
+	OPTION_NUMBER,  /* int64_t: a whole number, `least` to `most` */
 	OPTION_SECONDS, /* int64_t: milliseconds, from decimal seconds; 0 to OPTION_SECONDS_MAX */
 	OPTION_SIZE,    /* struct option_size: "WxH", each 1 to 9999 */
 	OPTION_LIST,    /* struct option_list: every argument in order; never empty */
@@ -34,6 +35,7 @@ struct option_def {
 	const char *help;        /* one line, lower case, no full stop */
 	const char *standard;    /* the default in words, for help; NULL: none to mention */
 	const char *const *choices; /* OPTION_CHOICE: NULL-terminated */
+	int64_t least, most;     /* OPTION_NUMBER */
 	unsigned scope;          /* bits of the caller's; 0: everywhere */
 	bool hidden;             /* for tests: not in help or manual */
 	size_t offset;           /* of the field in the struct of values */

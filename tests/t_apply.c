@@ -20,6 +20,7 @@
 
 #include "scan.h"
 #include "scratch.h"
+#include "trash.h"
 
 #define MTIME (INT64_C(1700000000) * 1000000000 + 123456789)
 
@@ -1271,6 +1272,26 @@ static void note_removed(void *ctx, const char *name)
 	++*(size_t *)ctx;
 }
 
+static char *saved_as;
+
+static void note_saved(void *ctx, const char *name, struct bytes path)
+{
+	(void)ctx, (void)name;
+	ck_assert_ptr_null(saved_as);
+	saved_as = xasprintf("%.*s", (int)path.len, (const char *)path.p);
+}
+
+static size_t tidy(int64_t now_s, int64_t max_age_s, uint64_t max_bytes, const struct trash_known *known,
+		   size_t n)
+{
+	size_t gone = 0;
+	free(saved_as);
+	saved_as = NULL;
+	ck_assert_int_eq(trash_tidy(root, &(struct trash_tidying){now_s, max_age_s, max_bytes, known, n,
+		note_removed, note_saved, &gone}), 0);
+	return gone;
+}
+
 static void trash_put(int64_t age_s, unsigned number, const char *content)
 {
 	char name[128];
@@ -1286,13 +1307,11 @@ static void trash_put(int64_t age_s, unsigned number, const char *content)
 
 START_TEST(trash_expires_by_age)
 {
-	size_t removed = 0;
 	trash_put(100, 1, "old");
 	trash_put(50, 2, "younger");
 	trash_put(1, 3, "young");
 	put(dir, ".tutti/trash/not ours", "x");
-	ck_assert_int_eq(trash_expire(root, time(NULL), 40, UINT64_MAX, note_removed, &removed), 0);
-	ck_assert_uint_eq(removed, 2);
+	ck_assert_uint_eq(tidy(time(NULL), 40, UINT64_MAX, NULL, 0), 2);
 	ck_assert(content_in(dir, ".tutti/trash", "young"));
 	ck_assert(there(dir, ".tutti/trash/not ours"));
 }
@@ -1300,12 +1319,10 @@ END_TEST
 
 START_TEST(trash_expires_by_size_oldest_first)
 {
-	size_t removed = 0;
 	trash_put(100, 1, "aaaaaaaaaa");
 	trash_put(50, 2, "bbbbbbbbbb");
 	trash_put(1, 3, "cccccccccc");
-	ck_assert_int_eq(trash_expire(root, time(NULL), 1000, 20, note_removed, &removed), 0);
-	ck_assert_uint_eq(removed, 1);
+	ck_assert_uint_eq(tidy(time(NULL), 1000, 20, NULL, 0), 1);
 	ck_assert(!content_in(dir, ".tutti/trash", "aaaaaaaaaa"));
 	struct listed_trash l = {0};
 	ck_assert_int_eq(trash_list(root, count_item, &l), 0);
@@ -1315,22 +1332,101 @@ START_TEST(trash_expires_by_size_oldest_first)
 }
 END_TEST
 
-START_TEST(what_changed_in_the_trash_stays)
+START_TEST(what_changed_in_the_trash_is_put_beside_its_path)
 {
-	size_t removed = 0;
 	struct listed_trash l = {0};
 	char name[128];
+	int64_t now = time(NULL);
 	trash_put(100, 1, "kept by nobody");
-	snprintf(name, sizeof(name), ".tutti/trash/%lld.%09u-f", (long long)time(NULL) - 100, 2u);
-	put(dir, name, "written through an old descriptor");
+	snprintf(name, sizeof(name), "%lld.%09u-f.txt", (long long)now - 100, 2u);
+	char *inside = xasprintf(".tutti/trash/%s", name);
+	put(dir, inside, "written through an old descriptor");
 	make_dir(dir, ".tutti/trash/5.000000001-d", 0700);
 	put(dir, ".tutti/trash/5.000000001-d/x", "x");
+	make_dir(dir, "sub", 0755);
 	ck_assert_int_eq(trash_list(root, count_item, &l), 0);
 	ck_assert_uint_eq(l.changed, 1);
-	ck_assert_int_eq(trash_expire(root, time(NULL), 10, 0, note_removed, &removed), 0);
-	ck_assert_uint_eq(removed, 1);
-	holds(name, "written through an old descriptor");
+	/* not before it is at rest */
+	struct trash_known known = {.name = name, .path = bytes_of("sub/f.txt")};
+	ck_assert_uint_eq(tidy(now, 10, 0, &known, 1), 1);
+	ck_assert_ptr_null(saved_as);
+	holds(inside, "written through an old descriptor");
+	/* not while somebody has it open */
+	char *whole = scratch_path(dir, inside);
+	int fd = open(whole, O_WRONLY | O_CLOEXEC);
+	free(whole);
+	ck_assert_uint_eq(tidy(now + 100, 10, 0, &known, 1), 0);
+	ck_assert_ptr_null(saved_as);
+	close(fd);
+	ck_assert_uint_eq(tidy(now + 100, 10, 0, &known, 1), 0);
+	ck_assert_ptr_nonnull(saved_as);
+	ck_assert(strncmp(saved_as, "sub/f.saved-", 12) == 0 && strstr(saved_as, ".txt"));
+	holds(saved_as, "written through an old descriptor");
 	holds(".tutti/trash/5.000000001-d/x", "x");
+	free(saved_as);
+	saved_as = NULL;
+	free(inside);
+}
+END_TEST
+
+/* By its times it was not written to since: a clock was set back. The index knows better. */
+START_TEST(a_clock_that_was_set_back_hides_no_change)
+{
+	char name[128];
+	int64_t now = time(NULL);
+	trash_put(100, 1, "longer than before");
+	snprintf(name, sizeof(name), "%lld.%09u-f", (long long)now - 100, 1u);
+	struct trash_known known = {.name = name, .path = bytes_of("f"), .measured = true, .size = 6,
+		.mtime_ns = (now - 200) * INT64_C(1000000000)};
+	tidy(now + 100, 10, 0, &known, 1);
+	ck_assert_ptr_nonnull(saved_as);
+	holds(saved_as, "longer than before");
+	free(saved_as);
+	saved_as = NULL;
+}
+END_TEST
+
+START_TEST(what_was_only_touched_in_the_trash_is_removed)
+{
+	char name[128];
+	int64_t now = time(NULL);
+	trash_put(100, 1, "same");
+	snprintf(name, sizeof(name), "%lld.%09u-f", (long long)now - 100, 1u);
+	struct trash_known known = {.name = name, .path = bytes_of("f"), .measured = true, .size = 4,
+		.mtime_ns = 1, .hashed = true};
+	digest_once("same", 4, known.hash);
+	ck_assert_uint_eq(tidy(now + 100, 10, 0, &known, 1), 1);
+	ck_assert_ptr_null(saved_as);
+	ck_assert_uint_eq(trash_count(), 0);
+}
+END_TEST
+
+START_TEST(saved_names_are_free_and_fit)
+{
+	struct buf got = {0};
+	char base[PATH_COMPONENT_MAX + 1], name[128];
+	memset(base, 'n', sizeof(base) - 1);
+	base[sizeof(base) - 1] = '\0';
+	memcpy(base + sizeof(base) - 5, ".txt", 4);
+	for (unsigned i = 0; i < 3; i++) {
+		snprintf(name, sizeof(name), "1700000000.%09u-n", i);
+		char *inside = xasprintf(".tutti/trash/%s", name);
+		put(dir, inside, "x");
+		free(inside);
+		/* the folder is gone: it lands in the one above */
+		char *path = xasprintf("gone/%s", i == 2 ? ".rc" : base);
+		buf_clear(&got);
+		ck_assert_int_eq(trash_restore_beside(root, name, bytes_of(path), &got), 0);
+		buf_add_char(&got, '\0');
+		holds((char *)got.data, "x");
+		ck_assert_int_eq(path_check(bytes_of((char *)got.data)), PATH_OK);
+		if (i == 1)
+			ck_assert_ptr_nonnull(strstr((char *)got.data, ".saved-20231114-221320-2.txt"));
+		if (i == 2)
+			ck_assert_str_eq((char *)got.data, ".rc.saved-20231114-221320");
+		free(path);
+	}
+	buf_release(&got);
 }
 END_TEST
 
@@ -1406,7 +1502,10 @@ int main(void)
 	tcase_add_test(t, transfer_takes_parts_of_files_that_are_here);
 	tcase_add_test(t, trash_expires_by_age);
 	tcase_add_test(t, trash_expires_by_size_oldest_first);
-	tcase_add_test(t, what_changed_in_the_trash_stays);
+	tcase_add_test(t, what_changed_in_the_trash_is_put_beside_its_path);
+	tcase_add_test(t, a_clock_that_was_set_back_hides_no_change);
+	tcase_add_test(t, what_was_only_touched_in_the_trash_is_removed);
+	tcase_add_test(t, saved_names_are_free_and_fit);
 	tcase_add_test(t, things_come_back_from_the_trash);
 	suite_add_tcase(s, t);
 	t = tcase_create("in steps");

@@ -72,7 +72,7 @@ static void forget(void)
 }
 
 /* Arguments are given as one string, separated by '|'. */
-static int split(char *line, char *argv[16])
+static int split(char *line, char *argv[24])
 {
 	int argc = 0;
 	argv[argc++] = (char *)"program";
@@ -90,7 +90,7 @@ static char line[4096];
 
 static bool parse(const char *given)
 {
-	char *argv[16];
+	char *argv[24];
 	forget();
 	snprintf(line, sizeof(line), "%s", given);
 	return options_parse(&set, split(line, argv), argv, &got, &words, &said);
@@ -331,7 +331,7 @@ static struct settings settings;
 
 static enum settings_result serve(const char *given)
 {
-	char *argv[16];
+	char *argv[24];
 	settings_release(&settings);
 	buf_clear(&said);
 	snprintf(line, sizeof(line), "%s", given);
@@ -355,6 +355,9 @@ START_TEST(settings_have_defaults)
 	ck_assert_uint_eq(settings.n_peers, 0);
 	ck_assert_int_eq(settings.log_level, LEVEL_INFO);
 	ck_assert(!settings.plain);
+	ck_assert_uint_eq(settings.trash_days, 30);
+	ck_assert_uint_eq(settings.trash_percent, 10);
+	ck_assert_uint_eq(settings.history_lines, 1000000);
 	if (*host && !*settings_name_problem(bytes_of(host))) {
 		ck_assert_int_eq(serve("dir"), SETTINGS_RUN);
 		ck_assert_str_eq(settings.name, host);
@@ -365,7 +368,8 @@ END_TEST
 START_TEST(settings_take_what_is_given)
 {
 	ck_assert_int_eq(serve("-nx|-l127.0.0.1:0|-l|[::1]:0|-p|localhost:1|--peer=127.0.0.1:2|"
-			       "--state=/s|--socket|/k|--plain|--log-level=debug|--|-d"),
+			       "--state=/s|--socket|/k|--plain|--trash-days=0|--trash-percent|90|"
+			       "--history-lines=7|--log-level=debug|--|-d"),
 			 SETTINGS_RUN);
 	ck_assert_str_eq(settings.directory, "-d");
 	ck_assert_str_eq(settings.state, "/s");
@@ -375,6 +379,9 @@ START_TEST(settings_take_what_is_given)
 	ck_assert_str_eq(settings.peers[1].text, "127.0.0.1:2");
 	ck_assert_int_eq(settings.log_level, LEVEL_DEBUG);
 	ck_assert(settings.plain);
+	ck_assert_uint_eq(settings.trash_days, 0);
+	ck_assert_uint_eq(settings.trash_percent, 90);
+	ck_assert_uint_eq(settings.history_lines, 7);
 	ck_assert_int_eq(serve("-nx|-l127.0.0.1:0|-l127.0.0.1:0|d"), SETTINGS_RUN);
 }
 END_TEST
@@ -396,6 +403,10 @@ static const struct {
 	{"-n|x|-p|127.0.0.1:1|-p|localhost:1|d", "given twice"},
 	{"-n|x|-l|127.0.0.1:1|-l|127.0.0.1:1|d", "given twice"},
 	{"-n|x|--config=f|d", "--config: there is no such option"},
+	{"-n|x|--trash-days=36501|d", "expected a whole number, 0 to 36500"},
+	{"-n|x|--trash-percent=-1|d", "expected a whole number, 0 to 90"},
+	{"-n|x|--trash-percent=9.5|d", "expected a whole number"},
+	{"-n|x|--history-lines=99999999999999999999|d", "expected a whole number"},
 	{"-n|x|--log-level=loud|d", "expected error, warning, info or debug"},
 	{"-n|x|--socket=/123456789/123456789/123456789/123456789/123456789/123456789/123456789/"
 	 "123456789/123456789/123456789/123456789|d", "too long for a socket"},
@@ -437,7 +448,7 @@ static struct arguments arguments;
 
 static enum arguments_result ask(const char *given)
 {
-	char *argv[16];
+	char *argv[24];
 	buf_clear(&said);
 	snprintf(line, sizeof(line), "%s", given);
 	return arguments_parse(&arguments, split(line, argv), argv, &said);

@@ -99,9 +99,16 @@ static int dump_entry(void *ctx, const struct store_entry *e)
 
 static int dump_trash(void *ctx, const struct store_trash *t)
 {
-	buf_addf(ctx, "trash %.*s %.*s %lld %llu %d\n", (int)t->name.len, (const char *)t->name.p,
-		(int)t->path.len, (const char *)t->path.p, (long long)t->time_ns,
-		(unsigned long long)t->size, t->hash ? t->hash[0] : -1);
+	buf_addf(ctx, "trash %.*s %.*s %lld %llu %d kind %u '%.*s' by '%.*s'\n", (int)t->name.len,
+		(const char *)t->name.p, (int)t->path.len, (const char *)t->path.p, (long long)t->time_ns,
+		(unsigned long long)t->size, t->hash ? t->hash[0] : -1, t->kind, (int)t->what.len,
+		(const char *)t->what.p, (int)t->replica.len, (const char *)t->replica.p);
+	return 0;
+}
+
+static int dump_trash_name(void *ctx, const struct store_trash *t)
+{
+	buf_addf(ctx, "%.*s ", (int)t->name.len, (const char *)t->name.p);
 	return 0;
 }
 
@@ -132,7 +139,8 @@ START_TEST(what_is_written_is_read_again)
 		{.num = 3, .id = {{7}}, .name = bytes_of("")},
 	};
 	struct store_trash trash = {.name = bytes_of("1.2-x"), .path = bytes_of("b/x"), .time_ns = 12,
-		.size = 34, .hash = hash};
+		.size = 34, .hash = hash, .kind = KIND_FILE, .what = bytes_of("deleted"),
+		.replica = bytes_of("nas")};
 	struct store_meta meta = {"mine", bytes_of("value")};
 	struct store_batch batch = {.entries = entries, .n_entries = 3, .replicas = replicas,
 		.n_replicas = 2, .trash = &trash, .n_trash = 1, .meta = &meta, .n_meta = 1,
@@ -143,7 +151,7 @@ START_TEST(what_is_written_is_read_again)
 		"entry a 7 1 12 -5 -1 \n"
 		"entry b/x 7 1 18446744073709551615 -5 9 rec\n"
 		"entry \xff\n 7 1 12 -5 -1 r2\n"
-		"trash 1.2-x b/x 12 34 8\n";
+		"trash 1.2-x b/x 12 34 8 kind 1 'deleted' by 'nas'\n";
 	entries[0].hash = hash;
 	entries[0].size = UINT64_MAX;
 	begin();
@@ -401,7 +409,7 @@ START_TEST(index_from_the_future_is_moved_aside)
 {
 	fill();
 	store_close(store, true);
-	change("PRAGMA user_version = 2");
+	change("PRAGMA user_version = 3");
 	ck_assert_int_eq(open_as(ROOT_A), STORE_LOST);
 	lost("newer tuttid");
 }
@@ -434,7 +442,8 @@ START_TEST(rows_that_cannot_be_are_refused)
 		"UPDATE entry SET kind = 99", "UPDATE entry SET hash = x'0102'",
 		"INSERT INTO replica VALUES (70000, x'01', x'', 0, 0, x'')",
 		"INSERT INTO entry VALUES (x'', 1, 1, 1, 1, NULL, x'00')",
-		"INSERT INTO trash VALUES (x'61', x'62', 1, 1, x'63')",
+		"INSERT INTO trash VALUES (x'61', x'62', 1, 1, x'63', x'', x'', 1, 1)",
+		"INSERT INTO trash VALUES (x'61', x'62', 1, 1, NULL, x'', x'', 9, 1)",
 	};
 	fill();
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -548,6 +557,7 @@ END_TEST
 
 static int dump_line(void *ctx, const struct store_event *e)
 {
+	ck_assert_uint_ne(e->id, 0);
 	buf_addf(ctx, "%lld %.*s %.*s %.*s %llu %llu\n", (long long)e->time_ns, (int)e->path.len,
 		(const char *)e->path.p, (int)e->replica.len, (const char *)e->replica.p,
 		(int)e->what.len, (const char *)e->what.p, (unsigned long long)e->old_size,
@@ -555,11 +565,12 @@ static int dump_line(void *ctx, const struct store_event *e)
 	return 0;
 }
 
-static void journal_is(const char *path, size_t max, const char *expected)
+static void journal_is(const char *path, size_t max, uint64_t before, const char *expected)
 {
 	struct buf out = {0};
 	char *error = NULL;
-	ck_assert_int_eq(store_journal(store, bytes_of(path), max, dump_line, &out, &error), 0);
+	const struct store_journal_query q = {bytes_of(path), before, max};
+	ck_assert_int_eq(store_journal(store, &q, dump_line, &out, &error), 0);
 	buf_add_char(&out, '\0');
 	ck_assert_str_eq((char *)out.data, expected);
 	buf_release(&out);
@@ -574,15 +585,94 @@ START_TEST(journal_tells_the_newest_first)
 	char *error = NULL;
 	begin();
 	commit(&(struct store_batch){.events = e, .n_events = 3});
-	journal_is("", 10, "2 a nas deleted 4 0\n1 b nas deleted 4 0\n0 a nas deleted 4 0\n");
-	journal_is("", 1, "2 a nas deleted 4 0\n");
-	journal_is("a", 10, "2 a nas deleted 4 0\n0 a nas deleted 4 0\n");
-	journal_is("none", 10, "");
+	journal_is("", 10, 0, "2 a nas deleted 4 0\n1 b nas deleted 4 0\n0 a nas deleted 4 0\n");
+	journal_is("", 1, 0, "2 a nas deleted 4 0\n");
+	journal_is("", 10, 3, "1 b nas deleted 4 0\n0 a nas deleted 4 0\n");
+	journal_is("a", 10, 0, "2 a nas deleted 4 0\n0 a nas deleted 4 0\n");
+	journal_is("a", 10, 3, "0 a nas deleted 4 0\n");
+	journal_is("none", 10, 0, "");
+	journal_is("a", 10, UINT64_MAX, "2 a nas deleted 4 0\n0 a nas deleted 4 0\n");
 	ck_assert_int_eq(store_journal_trim(store, 5, &error), 0);
 	ck_assert_int_eq(store_journal_trim(store, 2, &error), 0);
-	journal_is("", 10, "2 a nas deleted 4 0\n1 b nas deleted 4 0\n");
+	journal_is("", 10, 0, "2 a nas deleted 4 0\n1 b nas deleted 4 0\n");
 	ck_assert_int_eq(store_journal_trim(store, 0, &error), 0);
-	journal_is("", 10, "");
+	journal_is("", 10, 0, "");
+}
+END_TEST
+
+START_TEST(journal_of_a_folder_has_all_below_it)
+{
+	static const char *const paths[] = {"d", "d/a", "d-e", "d/b/c", "d0", "D/a"};
+	struct store_event e[ARRAY_LEN(paths)];
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++)
+		e[i] = (struct store_event){.time_ns = (int64_t)i, .path = bytes_of(paths[i]),
+			.replica = bytes_of("r"), .what = bytes_of("w")};
+	begin();
+	commit(&(struct store_batch){.events = e, .n_events = ARRAY_LEN(paths)});
+	journal_is("d", 10, 0, "3 d/b/c r w 0 0\n1 d/a r w 0 0\n0 d r w 0 0\n");
+	journal_is("d/b", 10, 0, "3 d/b/c r w 0 0\n");
+}
+END_TEST
+
+/* --- the trash --- */
+
+static void trash_is(const struct store_trash_query *q, const char *expected)
+{
+	struct buf out = {0};
+	char *error = NULL;
+	ck_assert_int_eq(store_trash(store, q, dump_trash_name, &out, &error), 0);
+	buf_add_char(&out, '\0');
+	ck_assert_str_eq((char *)out.data, expected);
+	buf_release(&out);
+}
+
+START_TEST(trash_is_found_by_path_time_and_content)
+{
+	static const uint8_t one[HASH_SIZE] = {1}, two[HASH_SIZE] = {2}, none[HASH_SIZE] = {3};
+	const struct store_trash t[] = {
+		{.name = bytes_of("1-a"), .path = bytes_of("a"), .time_ns = 1, .hash = one, .kind = KIND_FILE},
+		{.name = bytes_of("2-a"), .path = bytes_of("a"), .time_ns = 2, .hash = two, .kind = KIND_FILE},
+		{.name = bytes_of("2-b"), .path = bytes_of("a/b"), .time_ns = 2, .kind = KIND_SYMLINK},
+		{.name = bytes_of("3-b"), .path = bytes_of("a0"), .time_ns = 3, .hash = one},
+	};
+	begin();
+	commit(&(struct store_batch){.trash = t, .n_trash = ARRAY_LEN(t)});
+	trash_is(&(struct store_trash_query){.max = 9}, "3-b 2-b 2-a 1-a ");
+	trash_is(&(struct store_trash_query){.max = 2}, "3-b 2-b ");
+	trash_is(&(struct store_trash_query){.max = 9, .after = bytes_of("2-b"), .after_ns = 2}, "2-a 1-a ");
+	trash_is(&(struct store_trash_query){.max = 9, .path = bytes_of("a")}, "2-b 2-a 1-a ");
+	trash_is(&(struct store_trash_query){.max = 9, .path = bytes_of("a"), .exactly = true}, "2-a 1-a ");
+	trash_is(&(struct store_trash_query){.max = 9, .hash = one}, "3-b 1-a ");
+	trash_is(&(struct store_trash_query){.max = 9, .hash = none}, "");
+	trash_is(&(struct store_trash_query){.max = 9, .since_ns = 2, .until_ns = 2}, "2-b 2-a ");
+	trash_is(&(struct store_trash_query){.max = 9, .name = bytes_of("1-a")}, "1-a ");
+}
+END_TEST
+
+/* An index of the first format, as it was made then. */
+static void make_first_format(void)
+{
+	begin();
+	struct store_entry e = entry_of("a", "rec");
+	commit(&(struct store_batch){.entries = &e, .n_entries = 1, .counter = 41});
+	store_close(store, true);
+	store = NULL;
+	change("BEGIN; DROP TABLE trash;"
+		"CREATE TABLE trash (name BLOB PRIMARY KEY, path BLOB NOT NULL, time INTEGER NOT NULL,"
+		" size INTEGER NOT NULL, hash BLOB) WITHOUT ROWID;"
+		"INSERT INTO trash VALUES (x'6e', x'70', 5, 0, NULL);"
+		"PRAGMA user_version = 1; COMMIT");
+}
+
+START_TEST(index_of_the_first_format_is_taken_over)
+{
+	make_first_format();
+	reopen(true, STORE_OPENED);
+	contents_are("entry a 7 1 12 -5 -1 rec\ntrash n p 5 0 -1 kind 0 '' by ''\n");
+	ck_assert_uint_eq(store_counter(store), 41);
+	reopen(false, STORE_OPENED); /* and stays */
+	contents_are("entry a 7 1 12 -5 -1 rec\ntrash n p 5 0 -1 kind 0 '' by ''\n");
+	ck_assert_uint_eq(bad_files(), 0);
 }
 END_TEST
 
@@ -613,6 +703,9 @@ int main(void)
 	tcase_add_test(t, full_disk_comes_back_as_an_error);
 	tcase_add_test(t, closed_state_directory_is_an_error);
 	tcase_add_test(t, journal_tells_the_newest_first);
+	tcase_add_test(t, journal_of_a_folder_has_all_below_it);
+	tcase_add_test(t, trash_is_found_by_path_time_and_content);
+	tcase_add_test(t, index_of_the_first_format_is_taken_over);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
