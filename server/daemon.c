@@ -7,9 +7,11 @@
 #include "disk.h"
 #include "net.h"
 #include "notify.h"
+#include "past.h"
 #include "peer.h"
 #include "resync.h"
 #include "session.h"
+#include "settle.h"
 #include "transfer.h"
 
 #include <errno.h>
@@ -473,6 +475,8 @@ static bool start(struct daemon *d)
 	d->disk = disk_new(d);
 	d->transfers = transfers_new(d);
 	d->resyncs = resyncs_new(d);
+	d->settles = settles_new(d);
+	d->pasts = pasts_new(d);
 	d->sessions = sessions_new(d);
 	engine_start(daemon_feed(d), fresh);
 	return true;
@@ -546,6 +550,10 @@ static void finish(struct daemon *d)
 		resyncs_free(d->resyncs);
 	if (d->transfers)
 		transfers_free(d->transfers);
+	if (d->settles)
+		settles_free(d->settles);
+	if (d->pasts)
+		pasts_free(d->pasts);
 	disk_free(d->disk);
 	watch_free(d->watch);
 	store_close(d->store, clean);

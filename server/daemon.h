@@ -33,6 +33,8 @@ struct daemon {
 	struct transfers *transfers;
 	struct resyncs *resyncs;
 	struct sessions *sessions;
+	struct settles *settles;
+	struct pasts *pasts;
 	struct events events;
 	struct replica_id id;
 	char id_text[REPLICA_HEX];

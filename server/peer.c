@@ -5,15 +5,18 @@
 #include "codec.h"
 #include "conn.h"
 #include "net.h"
+#include "past.h"
 #include "resync.h"
 #include "scan.h"
 #include "text.h"
 #include "transfer.h"
+#include "trash.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum {
 	READS_AHEAD = 4,                   /* jobs that read contents for announcements */
@@ -66,6 +69,7 @@ struct serve {
 	bool submitted, ready, failed;
 	char *path;               /* NULL: not here */
 	size_t path_len;
+	bool trash;               /* it is a name in the trash */
 	uint64_t stamp, off;
 	size_t len;
 	struct buf answer;
@@ -177,6 +181,7 @@ void peer_free(struct peer *p)
 	free(asked);
 	transfers_peer_down(d->transfers, p);
 	resync_forget_peer(d->resyncs, p);
+	pasts_forget_peer(d->pasts, p);
 	engine_peer_down(daemon_feed(d), p->number);
 	for (size_t i = 0; i < p->n_shown; i++)
 		free((void *)(uintptr_t)p->shown[i].path.p);
@@ -570,12 +575,34 @@ static void send_parcels(struct peer *p)
 
 /* ---- serving contents ------------------------------------------------------------------ */
 
+/* From the trash: whether it is still the same, the hash tells who asked. */
+static int64_t trash_read(const struct serve *s, uint8_t *data)
+{
+	int fd = trash_open(s->d->root, s->path);
+	if (fd < 0)
+		return fd;
+	int64_t got = 0;
+	while ((size_t)got < s->len) {
+		ssize_t n = pread(fd, data + got, s->len - (size_t)got, (off_t)s->off + got);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			got = -errno;
+		if (n <= 0)
+			break;
+		got += n;
+	}
+	close(fd);
+	return got;
+}
+
 static void serve_run(struct job *job)
 {
 	struct serve *s = (struct serve *)job;
 	uint8_t *data = xmalloc(s->len + 1);
 	struct bytes path = {(uint8_t *)s->path, s->path_len};
-	int64_t got = content_read(s->d->root, path, s->stamp, s->off, s->len, data);
+	int64_t got = s->trash ? trash_read(s, data)
+			       : content_read(s->d->root, path, s->stamp, s->off, s->len, data);
 	if (got < 0) {
 		s->failed = true;
 		bool gone = got == -ENOENT || got == -ENOTDIR;
@@ -594,7 +621,7 @@ static void serve_run(struct job *job)
 static void serve_done(struct job *job, bool cancelled)
 {
 	struct serve *s = (struct serve *)job;
-	if (s->failed && !cancelled)
+	if (s->failed && !cancelled && !s->trash)
 		engine_doubt(daemon_feed(s->d), (struct bytes){(uint8_t *)s->path, s->path_len});
 	if (!s->peer) {
 		serve_free(s);
@@ -669,10 +696,16 @@ static void on_fetch(struct peer *p, const struct wire_frame *f)
 	wire_get_uint(f->params, "len", PEER_CHUNK, &len);
 	struct serve *s = xcalloc(1, sizeof(*s));
 	*s = (struct serve){.d = p->d, .peer = p, .id = f->id, .off = off, .len = (size_t)len};
-	/* What is served is a content that we announced, wherever it is; never just a path. */
+	struct bytes trash;
+	/* What is served is a content that we announced, wherever it is, or one in the trash; never just
+	 * a path. */
 	node_t n = engine_find_content(e, hash);
 	struct entry_view v;
-	if (n != NODE_NONE && engine_entry(e, n, &v) && v.shown && v.shown->kind == KIND_FILE &&
+	if (wire_get_bytes(f->params, "trash", &trash) && trash_time(trash) >= 0) {
+		s->trash = true;
+		s->path = xcalloc(1, trash.len + 1);
+		memcpy(s->path, trash.p, trash.len);
+	} else if (n != NODE_NONE && engine_entry(e, n, &v) && v.shown && v.shown->kind == KIND_FILE &&
 	    memcmp(v.shown->hash, hash, HASH_SIZE) == 0) {
 		struct buf path = {0};
 		tree_path(engine_tree(e), n, &path);
@@ -980,6 +1013,9 @@ void peer_frame(struct peer *p, const struct wire_frame *f)
 		break;
 	case MESSAGE_FETCH:
 		on_fetch(p, f);
+		break;
+	case MESSAGE_TRASH:
+		pasts_trash_for_peer(p->d->pasts, p, f->id, f->params);
 		break;
 	case MESSAGE_RESYNC:
 		resync_asked_by_peer(p->d->resyncs, p, f->id, f->params);

@@ -4,9 +4,11 @@
 
 #include "conn.h"
 #include "net.h"
+#include "past.h"
 #include "path.h"
 #include "resync.h"
 #include "rows.h"
+#include "settle.h"
 #include "status.h"
 #include "transfer.h"
 
@@ -48,6 +50,12 @@ struct wait {
 	double until; /* 0: for ever */
 };
 
+struct asker {
+	struct session *session; /* NULL once it has gone */
+	struct asker *next;      /* of the same session */
+	uint32_t id;
+};
+
 struct session {
 	struct sessions *all;
 	struct session *prev, *next;
@@ -56,7 +64,8 @@ struct session {
 	size_t n_views;
 	uint32_t next_table;
 	struct wait waits[SESSION_WAITS_MAX];
-	size_t n_waits, resyncs;
+	size_t n_waits, resyncs, n_askers;
+	struct asker *askers;
 	bool told;            /* it asked for events: status and progress too */
 	uint64_t next_event;
 	bool status_due;
@@ -124,6 +133,8 @@ void session_free(struct session *s)
 	resync_forget_client(all->d->resyncs, s);
 	while (s->n_views)
 		view_close(s, &s->views[0]);
+	for (struct asker *a = s->askers; a; a = a->next)
+		a->session = NULL;
 	if (s->prev)
 		s->prev->next = s->next;
 	else
@@ -188,6 +199,42 @@ void session_respond(struct session *s, uint32_t id, const struct buf *map, cons
 		respond(s, id, map);
 	else
 		refuse(s, id, code, text);
+}
+
+static bool has_enough(struct session *s, uint32_t id)
+{
+	if (s->n_waits + s->resyncs + s->n_askers < SESSION_WAITS_MAX)
+		return false;
+	refuse(s, id, ERROR_BUSY, "too many requests wait for their answer");
+	return true;
+}
+
+struct asker *session_ask(struct session *s, uint32_t id)
+{
+	if (has_enough(s, id))
+		return NULL;
+	struct asker *a = xcalloc(1, sizeof(*a));
+	*a = (struct asker){.session = s, .next = s->askers, .id = id};
+	s->askers = a;
+	s->n_askers++;
+	return a;
+}
+
+void asker_answer(struct asker *a, const struct buf *map, const char *code, const char *text)
+{
+	struct session *s = a->session;
+	if (s) {
+		struct asker **at = &s->askers;
+		while (*at != a)
+			at = &(*at)->next;
+		*at = a->next;
+		s->n_askers--;
+		if (map)
+			respond(s, a->id, map);
+		else
+			refuse(s, a->id, code, text);
+	}
+	free(a);
 }
 
 /* ---- rows ------------------------------------------------------------------------------- */
@@ -575,10 +622,8 @@ static void on_events(struct session *s, uint32_t id, const msgpack_object *para
 static void on_wait(struct session *s, uint32_t id, const msgpack_object *params)
 {
 	uint64_t timeout;
-	if (s->n_waits + s->resyncs >= SESSION_WAITS_MAX) {
-		refuse(s, id, ERROR_BUSY, "too many requests wait for their answer");
+	if (has_enough(s, id))
 		return;
-	}
 	wire_get_uint(params, "timeout", UINT32_MAX, &timeout);
 	s->waits[s->n_waits++] = (struct wait){
 		.id = id, .until = timeout ? ev_now(s->all->d->loop) + (double)timeout / 1000. : 0,
@@ -589,10 +634,8 @@ static void on_wait(struct session *s, uint32_t id, const msgpack_object *params
 
 static void on_resync(struct session *s, uint32_t id, const msgpack_object *params)
 {
-	if (s->n_waits + s->resyncs >= SESSION_WAITS_MAX) {
-		refuse(s, id, ERROR_BUSY, "too many requests wait for their answer");
+	if (has_enough(s, id))
 		return;
-	}
 	s->resyncs++;
 	resync_asked_by_client(s->all->d->resyncs, s, id, params);
 	daemon_touch(s->all->d);
@@ -706,6 +749,31 @@ static void on_row(struct session *s, uint32_t id, const msgpack_object *params)
 	respond_and_release(s, id, &map);
 }
 
+/* Requests that others answer, now or later. */
+static void on_later_answer(struct session *s, int m, const struct wire_frame *f)
+{
+	struct daemon *d = s->all->d;
+	struct asker *a = session_ask(s, f->id);
+	if (!a)
+		return;
+	switch (m) {
+	case MESSAGE_RESOLVE:
+		settles_resolve(d->settles, a, f->params);
+		break;
+	case MESSAGE_UNDO:
+		settles_undo(d->settles, a, f->params);
+		break;
+	case MESSAGE_TRASH:
+		pasts_trash(d->pasts, a, f->params);
+		break;
+	case MESSAGE_RESTORE:
+		pasts_restore(d->pasts, a, f->params);
+		break;
+	default:
+		pasts_history(d->pasts, a, f->params);
+	}
+}
+
 void session_frame(struct session *s, const struct wire_frame *f)
 {
 	struct daemon *d = s->all->d;
@@ -760,6 +828,17 @@ void session_frame(struct session *s, const struct wire_frame *f)
 		break;
 	case MESSAGE_ROW:
 		on_row(s, f->id, f->params);
+		break;
+	case MESSAGE_CONFLICTS:
+		settles_pack(d->settles, f->params, &map);
+		respond_and_release(s, f->id, &map);
+		break;
+	case MESSAGE_RESOLVE:
+	case MESSAGE_UNDO:
+	case MESSAGE_TRASH:
+	case MESSAGE_RESTORE:
+	case MESSAGE_HISTORY:
+		on_later_answer(s, m, f);
 		break;
 	default:
 		conn_bye(s->conn, BYE_PROTOCOL, why);

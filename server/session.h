@@ -16,7 +16,7 @@ struct sessions;
 enum {
 	SESSION_TABLES_MAX = 8,
 	SESSION_ROWS_MAX = 500,
-	SESSION_WAITS_MAX = 16,  /* `wait` and `resync` without an answer yet */
+	SESSION_WAITS_MAX = 16,  /* requests without an answer yet */
 	SESSION_ROWS_PER_S = 30, /* table.rows of one table a second, at most */
 };
 
@@ -30,6 +30,14 @@ void session_frame(struct session *s, const struct wire_frame *f);
 
 /* The end of a turn: tells what has changed (`dirty`), answers `wait`s. */
 void sessions_turn(struct sessions *s, bool dirty);
+
+/* A request that is answered later, by whoever carries it out. */
+struct asker;
+/* NULL: too many of this client have no answer yet; it was told so. */
+struct asker *session_ask(struct session *s, uint32_t id);
+/* The answer: `map` is the packed result; without one (NULL) it failed, and `code` and `text` say why.
+ * Frees the asker. It may come after the client has gone. */
+void asker_answer(struct asker *a, const struct buf *map, const char *code, const char *text);
 
 /* The answer to a `resync` of this client, and how far it is. `map` is the packed result; without
  * one (NULL) it failed: `code` and `text` say why. */

@@ -6,6 +6,7 @@
 #include "format.h"
 #include "net.h"
 #include "peer.h"
+#include "settle.h"
 #include "text.h"
 #include "transfer.h"
 #include "wire.h"
@@ -277,7 +278,7 @@ void status_pack(struct daemon *d, struct buf *out)
 	wire_put_uint(out, "files", s.files);
 	wire_put_uint(out, "bytes", s.bytes);
 	wire_put_bool(out, "in_sync", s.in_sync && c.n == c.n_members);
-	wire_put_uint(out, "conflicts", s.conflicts);
+	wire_put_uint(out, "conflicts", s.conflicts + settles_open_again(d->settles));
 	wire_put_uint(out, "held", 0);
 	wire_put_bool(out, "scanning", s.scanning);
 	wire_key(out, "notes");

@@ -26,6 +26,9 @@ struct transfer {
 	struct peer *peer;    /* NULL once it is gone */
 	char *from;
 	struct bytes path;    /* copied */
+	struct bytes trash;   /* copied: its name in the trash there; empty: it is in the tree */
+	void (*got)(void *ctx, int error, uint64_t tmp); /* who wants it; NULL: the engine */
+	void *ctx;
 	uint8_t hash[HASH_SIZE];
 	uint64_t size;
 	uint64_t asked;       /* bytes asked for, from the start on */
@@ -85,6 +88,7 @@ static void transfer_free(struct transfer *t)
 	parts_free(t->first);
 	tmp_discard(t->tmp);
 	free((void *)(uintptr_t)t->path.p);
+	free((void *)(uintptr_t)t->trash.p);
 	free(t->from);
 	free(t);
 }
@@ -164,7 +168,10 @@ static void tell(struct transfer *t, int error)
 	if (t->told)
 		return;
 	t->told = true;
-	engine_fetched(daemon_feed(t->all->d), t->number, error, t->tmp_name);
+	if (t->got)
+		t->got(t->ctx, error, t->tmp_name);
+	else
+		engine_fetched(daemon_feed(t->all->d), t->number, error, t->tmp_name);
 }
 
 /* What is to be done next, if anything. May free it. */
@@ -241,7 +248,9 @@ static void ask(struct transfer *t)
 	uint64_t left = t->size - t->asked;
 	uint64_t len = left < PEER_CHUNK ? left : PEER_CHUNK;
 	struct buf b = {0};
-	wire_map(&b, 4);
+	wire_map(&b, t->trash.len ? 5 : 4);
+	if (t->trash.len)
+		wire_put_bin(&b, "trash", t->trash);
 	wire_put_bin(&b, "path", t->path);
 	wire_put_fixed(&b, "hash", t->hash, HASH_SIZE);
 	wire_put_uint(&b, "off", t->asked);
@@ -268,17 +277,21 @@ void transfers_turn(struct transfers *all)
 	}
 }
 
-void transfers_fetch(struct transfers *all, const struct action *a)
+static void begin(struct transfers *all, uint64_t number, const struct transfer_wanted *w)
 {
 	struct daemon *d = all->d;
 	struct transfer *t = xcalloc(1, sizeof(*t));
 	t->all = all;
-	t->number = a->job;
-	t->peer = net_peer(d->net, a->peer);
+	t->number = number;
+	t->peer = net_peer(d->net, w->peer);
 	t->from = xstrdup(t->peer ? peer_name(t->peer) : "");
-	t->path = (struct bytes){xmemdup(a->path.p, a->path.len), a->path.len};
-	memcpy(t->hash, a->hash, HASH_SIZE);
-	t->size = a->size;
+	t->path = (struct bytes){xmemdup(w->path.p, w->path.len), w->path.len};
+	if (w->trash.len)
+		t->trash = (struct bytes){xmemdup(w->trash.p, w->trash.len), w->trash.len};
+	memcpy(t->hash, w->hash, HASH_SIZE);
+	t->size = w->size;
+	t->got = w->got;
+	t->ctx = w->ctx;
 	t->last = &t->first;
 	t->since = ev_now(d->loop);
 	t->prev = all->newest;
@@ -292,12 +305,25 @@ void transfers_fetch(struct transfers *all, const struct action *a)
 		fail(t, -ENOTCONN);
 	if (t->error || !t->size)
 		transfer_step(t);
+	daemon_touch(d);
+}
+
+void transfers_fetch(struct transfers *all, const struct action *a)
+{
+	begin(all, a->job, &(struct transfer_wanted){
+		.peer = a->peer, .path = a->path, .hash = a->hash, .size = a->size,
+	});
+}
+
+void transfers_get(struct transfers *all, const struct transfer_wanted *w)
+{
+	begin(all, 0, w);
 }
 
 void transfers_cancel(struct transfers *all, uint64_t job)
 {
 	for (struct transfer *t = all->oldest; t; t = t->next) {
-		if (t->number != job || t->told)
+		if (t->got || t->number != job || t->told)
 			continue;
 		fail(t, -ECANCELED);
 		transfer_step(t);

@@ -17,6 +17,18 @@ void transfers_free(struct transfers *t); /* after the workers have stopped */
 
 /* ACT_FETCH: answered by engine_fetched(), whatever comes. */
 void transfers_fetch(struct transfers *t, const struct action *a);
+/* What lies in the trash of a peer, for somebody else than the engine. All is copied; `got` comes once:
+ * 0 and the number of a finished temporary file, or why not, as for engine_fetched(). Not if
+ * transfers_free() comes first. */
+struct transfer_wanted {
+	unsigned peer;
+	struct bytes path, trash;
+	const uint8_t *hash;
+	uint64_t size;
+	void (*got)(void *ctx, int error, uint64_t tmp);
+	void *ctx;
+};
+void transfers_get(struct transfers *t, const struct transfer_wanted *w);
 /* ACT_CANCEL */
 void transfers_cancel(struct transfers *t, uint64_t job);
 /* The peer is going: what it was asked for will not come. */

@@ -276,6 +276,26 @@ void engine_cells(const struct engine *e, node_t n, struct buf *out);
 void engine_note(const struct engine *e, node_t n, struct buf *out);
 /* All heads at a path, as they will be (merged) rather than as they are. NULL if none. */
 const struct state *engine_target(const struct engine *e, node_t n);
+/* ---- conflicts ---- */
+
+/* One of the contents at a path in conflict. */
+struct version_view {
+	const struct head *head; /* NULL: a folder that is there by what it holds */
+	node_t node;             /* under which it lies, or will: the path itself, or its copy */
+	uint8_t kind;
+	bool here;               /* the disk shows it, and nothing is under way there */
+};
+enum { ENGINE_VERSIONS_MAX = HEADS_MAX + 1 };
+/* First what has the name, then every other content that has a copy, in no order; 0: there is no
+ * conflict. Heads are valid until the next event. */
+size_t engine_versions(struct engine *e, node_t n, struct version_view out[ENGINE_VERSIONS_MAX]);
+/* A number for what is known of a path: another one when that changes. 0: nothing is. */
+uint64_t engine_stamp(const struct engine *e, node_t n);
+/* The first paths in conflict in the order of names, at `under` or below it, that come after `after` (if
+ * that is not empty). How many, at most `max`. */
+size_t engine_conflicts(const struct engine *e, node_t under, struct bytes after, node_t *out,
+                        size_t max);
+
 /* Reasons: calls back for each problem of each replica, until it returns false. */
 void engine_problems(const struct engine *e, bool (*cb)(void *ctx, rep_t rep, struct bytes path, struct bytes reason),
                      void *ctx);

@@ -73,6 +73,8 @@ enum {
 	ROWS_MAX = 500,
 	TRANSFERS_MAX = 20,
 	FETCH_MAX = 256 * 1024,
+	PAST_MAX = 500,     /* conflicts, things in the trash, lines of the history in one answer */
+	TRASH_ID_MAX = 128,
 };
 
 /* ---- shapes between peers --------------------------------------------------------------- */
@@ -247,9 +249,58 @@ static const struct field problem_fields[] = {
 };
 SHAPE(problem, "problem", false);
 
+/* One of the contents in conflict, and the name that it lies under. */
+static const struct field version_fields[] = {
+	F("kind", UINT, .max = KIND_SYMLINK),
+	F("size", UINT),
+	F("mtime", INT),
+	F("hash", HASH, OR_NIL),
+	F("target", BIN, .max = SYMLINK_MAX, OR_NIL),
+	F("replica", STR, .max = NAME_MAX_BYTES),
+	F("counter", UINT, .max = COUNTER_MAX),
+	F("copy", PATH, OR_NIL),
+	F("here", BOOL),
+};
+SHAPE(version, "version", false);
+
+static const struct field conflict_fields[] = {
+	F("path", PATH),
+	F("stamp", UINT, .max = UINT64_MAX),
+	F("versions", SHAPE, OF(version), .many = HEADS_MAX + 1),
+};
+SHAPE(conflict, "conflict", false);
+
+static const struct field item_fields[] = {
+	F("id", BYTES, .max = TRASH_ID_MAX),
+	F("replica", STR, .max = NAME_MAX_BYTES),
+	F("path", PATH),
+	F("time", INT),
+	F("kind", UINT, .max = KIND_SYMLINK),
+	F("size", UINT),
+	F("mtime", INT),
+	F("hash", HASH, OR_NIL),
+	F("target", BIN, .max = SYMLINK_MAX, OR_NIL),
+	F("by", STR, .max = NAME_MAX_BYTES),
+};
+SHAPE(item, "item", false);
+
+static const struct field past_fields[] = {
+	F("n", UINT),
+	F("time", INT),
+	F("event", STR, .max = 64),
+	F("path", FOLDER),
+	F("replica", STR, .max = NAME_MAX_BYTES),
+	F("old_size", UINT),
+	F("new_size", UINT),
+	F("old_hash", HASH, OR_NIL),
+	F("new_hash", HASH, OR_NIL),
+};
+SHAPE(past, "past", false);
+
 static const struct shape *const shapes[] = {
 	&seen, &entry, &head, &dot, &mode, &held, &trouble,
 	&answer, &line, &event, &content, &holder, &peer, &transfer, &walk, &replica, &problem,
+	&version, &conflict, &item, &past,
 };
 
 /* ---- fields of the methods -------------------------------------------------------------- */
@@ -305,6 +356,7 @@ static const struct field fetch_fields[] = {
 	F("hash", HASH),
 	F("off", UINT),
 	F("len", UINT, .max = FETCH_MAX),
+	F("trash", BYTES, .max = TRASH_ID_MAX, OPTIONAL),
 };
 static const struct field fetch_result[] = {
 	F("data", BIN, .max = FETCH_MAX),
@@ -441,6 +493,74 @@ static const struct field peers_result[] = {
 	F("peers", SHAPE, OF(peer), .many = LIST_MAX),
 };
 
+static const struct field conflicts_fields[] = {
+	F("under", FOLDER, OPTIONAL),
+	F("after", PATH, OPTIONAL),
+	F("max", UINT, .max = PAST_MAX),
+};
+static const struct field conflicts_result[] = {
+	F("conflicts", SHAPE, OF(conflict), .many = PAST_MAX),
+	F("more", BOOL),
+};
+
+static const struct field resolve_fields[] = {
+	F("path", PATH),
+	F("stamp", UINT, .max = UINT64_MAX),
+	F("keep", CHOICE, .choices = "this|both"),
+	F("version", UINT, .max = HEADS_MAX, OPTIONAL),
+};
+static const struct field resolve_result[] = {
+	F("undo", UINT),
+};
+
+static const struct field undo_fields[] = {
+	F("undo", UINT, OPTIONAL),
+	F("path", PATH, OPTIONAL),
+};
+static const struct field undo_result[] = {
+	F("undo", UINT),
+	F("path", PATH),
+};
+
+static const struct field trash_fields[] = {
+	F("under", FOLDER, OPTIONAL),
+	F("since", INT, OPTIONAL),
+	F("until", INT, OPTIONAL),
+	F("after", BYTES, .max = TRASH_ID_MAX, OPTIONAL),
+	F("after_replica", STR, .max = NAME_MAX_BYTES, OPTIONAL),
+	F("max", UINT, .max = PAST_MAX),
+	F("replica", STR, .max = NAME_MAX_BYTES, OPTIONAL),
+};
+static const struct field trash_result[] = {
+	F("items", SHAPE, OF(item), .many = PAST_MAX),
+	F("more", BOOL),
+	F("missing", STR, .max = NAME_MAX_BYTES, .many = REPLICAS_MAX),
+};
+
+static const struct field restore_fields[] = {
+	F("id", BYTES, .max = TRASH_ID_MAX, OPTIONAL),
+	F("replica", STR, .max = NAME_MAX_BYTES, OPTIONAL),
+	F("path", PATH, OPTIONAL),
+	F("time", INT, OPTIONAL),
+	F("to", PATH, OPTIONAL),
+};
+static const struct field restore_result[] = {
+	F("path", PATH),
+	F("from", STR, .max = NAME_MAX_BYTES),
+	F("time", INT),
+	F("size", UINT),
+};
+
+static const struct field history_fields[] = {
+	F("path", FOLDER, OPTIONAL),
+	F("before", UINT, OPTIONAL),
+	F("max", UINT, .max = PAST_MAX),
+};
+static const struct field history_result[] = {
+	F("lines", SHAPE, OF(past), .many = PAST_MAX),
+	F("more", BOOL),
+};
+
 static const struct field progress_fields[] = {
 	F("in", UINT),
 	F("out", UINT),
@@ -494,6 +614,23 @@ static const char *window_rule(const msgpack_object *params, unsigned from)
 	return by_position != by_path && by_path == by_line ? NULL : "either first, or at and line";
 }
 
+static const char *resolve_rule(const msgpack_object *params, unsigned from)
+{
+	(void)from;
+	bool one = key_is(params, "keep", "this");
+	return one == (wire_get(params, "version") != NULL) ? NULL : "version goes with \"this\"";
+}
+
+static const char *restore_rule(const msgpack_object *params, unsigned from)
+{
+	(void)from;
+	bool by_id = wire_get(params, "id");
+	bool by_path = wire_get(params, "path");
+	if (by_id == by_path)
+		return "either id or path";
+	return by_id && wire_get(params, "time") ? "time goes with path" : NULL;
+}
+
 /* ---- the table -------------------------------------------------------------------------- */
 
 struct method {
@@ -544,6 +681,16 @@ static const struct method methods[MESSAGES_N] = {
 	[MESSAGE_EVENTS] = {CALL(PARTY_CLIENT), WITH(events_fields), GIVES(events_result)},
 	[MESSAGE_ROW] = {CALL(PARTY_CLIENT), WITH(row_fields), GIVES(row_result)},
 	[MESSAGE_PEERS] = {CALL(PARTY_CLIENT), GIVES(peers_result)},
+
+	[MESSAGE_CONFLICTS] = {CALL(PARTY_CLIENT), WITH(conflicts_fields), GIVES(conflicts_result)},
+	[MESSAGE_RESOLVE] = {CALL(PARTY_CLIENT), WITH(resolve_fields), GIVES(resolve_result),
+			     .rule = resolve_rule},
+	[MESSAGE_UNDO] = {CALL(PARTY_CLIENT), WITH(undo_fields), GIVES(undo_result)},
+	[MESSAGE_TRASH] = {CALL(PARTY_PEER | PARTY_CLIENT), WITH(trash_fields),
+			   GIVES(trash_result)},
+	[MESSAGE_RESTORE] = {CALL(PARTY_CLIENT), WITH(restore_fields), GIVES(restore_result),
+			     .rule = restore_rule},
+	[MESSAGE_HISTORY] = {CALL(PARTY_CLIENT), WITH(history_fields), GIVES(history_result)},
 
 	[MESSAGE_TABLE_ROWS] = {NOTE(PARTY_SERVER, PHASE_GREETED), WITH(rows_fields)},
 	[MESSAGE_EVENT] = {NOTE(PARTY_SERVER, PHASE_GREETED), WITH(event_fields)},

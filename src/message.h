@@ -33,6 +33,12 @@
 	X(EVENTS, "events")                                                                        \
 	X(ROW, "row")                                                                              \
 	X(PEERS, "peers")                                                                          \
+	X(CONFLICTS, "conflicts")                                                                  \
+	X(RESOLVE, "resolve")                                                                      \
+	X(UNDO, "undo")                                                                            \
+	X(TRASH, "trash")                                                                          \
+	X(RESTORE, "restore")                                                                      \
+	X(HISTORY, "history")                                                                      \
 	X(TABLE_ROWS, "table.rows")                                                                \
 	X(EVENT, "event")                                                                          \
 	X(PROGRESS, "progress")                                                                    \

@@ -247,27 +247,22 @@ static size_t cut_len(struct bytes s, size_t max)
 	return n > 0 ? n : max;
 }
 
-void path_conflict_name(struct buf *out, struct bytes path, const char *replica_text,
-			uint64_t counter)
+/* Appends `stem PART ext` of a path whose conflict parts are dropped, the stem cut so that name and
+ * path keep to their limits. */
+static void name_with_part(struct buf *out, struct bytes path, const char *part)
 {
-	assert(strlen(replica_text) == REPLICA_DIGITS);
-
+	size_t part_len = strlen(part);
 	size_t folder_len = base_at(path); /* with its '/' */
 	struct buf name = {0};
 	buf_reserve(&name, path.len - folder_len + 1);
 	name.len = strip_conflict_parts(
 		name.data, (struct bytes){path.p + folder_len, path.len - folder_len});
 
-	char part[CONFLICT_WORD_LEN + REPLICA_DIGITS + 1 + COUNTER_DIGITS_MAX + 1];
-	int part_len = snprintf(part, sizeof(part), CONFLICT_WORD "%s-%" PRIu64, replica_text,
-				counter);
-	assert(part_len > 0 && (size_t)part_len < sizeof(part));
-
 	size_t ext_len = extension_len((struct bytes){name.data, name.len});
 	struct bytes stem = {name.data, name.len - ext_len};
 	struct bytes ext = {name.data + stem.len, ext_len};
 
-	size_t fixed = (size_t)part_len + ext.len;
+	size_t fixed = part_len + ext.len;
 	size_t room = PATH_COMPONENT_MAX - fixed;
 	if (folder_len + fixed + room > PATH_BYTES_MAX)
 		room = folder_len + fixed < PATH_BYTES_MAX
@@ -280,9 +275,26 @@ void path_conflict_name(struct buf *out, struct bytes path, const char *replica_
 
 	buf_add(out, path.p, folder_len);
 	buf_add(out, name.data, cut);
-	buf_add(out, part, (size_t)part_len);
+	buf_add(out, part, part_len);
 	buf_add(out, ext.p, ext.len);
 	buf_release(&name);
+}
+
+void path_conflict_name(struct buf *out, struct bytes path, const char *replica_text,
+			uint64_t counter)
+{
+	assert(strlen(replica_text) == REPLICA_DIGITS);
+	char part[CONFLICT_WORD_LEN + REPLICA_DIGITS + 1 + COUNTER_DIGITS_MAX + 1];
+	int len = snprintf(part, sizeof(part), CONFLICT_WORD "%s-%" PRIu64, replica_text, counter);
+	assert(len > 0 && (size_t)len < sizeof(part));
+	name_with_part(out, path, part);
+}
+
+void path_numbered_name(struct buf *out, struct bytes path, unsigned number)
+{
+	char part[16];
+	snprintf(part, sizeof(part), ".%u", number);
+	name_with_part(out, path, part);
 }
 
 bool path_is_conflict_name(struct bytes path)

@@ -60,6 +60,10 @@ bool path_is_under(struct bytes path, struct bytes dir);
 void path_conflict_name(struct buf *out, struct bytes path, const char *replica_text,
 			uint64_t counter);
 
+/* Appends the path of a plain name beside `path`, for one more file of that name: `stem.NUMBER.ext`, under
+ * the rules above; it is no conflict name. path_check() the result. */
+void path_numbered_name(struct buf *out, struct bytes path, unsigned number);
+
 /* Has the last component a part that path_conflict_name() could have made? */
 bool path_is_conflict_name(struct bytes path);
 

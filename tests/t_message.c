@@ -344,9 +344,11 @@ static void make(int m, bool result)
 		mark = wire_begin_request(&out, 5, t->params.name);
 	else
 		mark = wire_begin_notification(&out, t->params.name);
-	/* Either `first`, or `at` and `line`: the one rule that the table does not show. */
+	/* Either `first`, or `at` and `line`; either `id`, or `path`: the table does not show that. */
 	if (m == MESSAGE_TABLE_WINDOW && !result && !how.leave_out_name)
 		how.leave_out_name = "first";
+	if (m == MESSAGE_RESTORE && !result && !how.leave_out_name)
+		how.leave_out_name = "id";
 	how.top = result ? &t->result : &t->params;
 	pack_fields(how.top);
 	how.leave_out_name = NULL;
@@ -414,11 +416,12 @@ static const struct tfields *fields_of(int m, bool result)
 	return result ? &methods[m].result : &methods[m].params;
 }
 
-/* hello, have, resync and table.window have rules beyond the table's text. */
+/* These have rules beyond the table's text. */
 static bool has_rule(int m, bool result)
 {
 	return !result && (m == MESSAGE_HELLO || m == MESSAGE_HAVE || m == MESSAGE_RESYNC ||
-			   m == MESSAGE_TABLE_WINDOW);
+			   m == MESSAGE_TABLE_WINDOW || m == MESSAGE_RESOLVE ||
+			   m == MESSAGE_RESTORE);
 }
 
 /* ---- good ones and bad ones ------------------------------------------------------------- */
@@ -452,7 +455,8 @@ START_TEST(missing_double_and_numbered_keys)
 		how.number_key = false;
 		for (size_t i = 0; i < fields->n; i++) {
 			const struct tfield *f = &fields->f[i];
-			if (m == MESSAGE_TABLE_WINDOW && !result && strcmp(f->name, "first") == 0)
+			if (!result && ((m == MESSAGE_TABLE_WINDOW && !strcmp(f->name, "first")) ||
+					(m == MESSAGE_RESTORE && !strcmp(f->name, "id"))))
 				continue; /* it is not in the message that is packed */
 			how.leave_out = f;
 			make(m, result);
@@ -714,6 +718,10 @@ START_TEST(each_may_say_only_its_own_and_in_time)
 		{MESSAGE_TABLE_ROWS, PARTY_PEER, PHASE_GREETED},
 		{MESSAGE_HELLO, PARTY_PEER, PHASE_GREETED},
 		{MESSAGE_PING, PARTY_PEER, PHASE_STRANGER},
+		{MESSAGE_RESOLVE, PARTY_PEER, PHASE_GREETED},
+		{MESSAGE_RESTORE, PARTY_PEER, PHASE_GREETED},
+		{MESSAGE_UNDO, PARTY_PEER, PHASE_GREETED},
+		{MESSAGE_TRASH, PARTY_PEER, PHASE_STRANGER},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(never); i++) {
 		make(never[i].m, false);
@@ -829,6 +837,53 @@ START_TEST(windows_go_by_position_or_by_path)
 		int r = message_check(&frame, PARTY_CLIENT, PHASE_GREETED, why);
 		ck_assert_int_eq(r, set == 1 || set == 6 ? (int)MESSAGE_TABLE_WINDOW : -1);
 	}
+}
+END_TEST
+
+/* Checks a request of a client with so many of these keys. */
+static int check_request(const char *method, const char *const *keys, size_t n)
+{
+	buf_clear(&out);
+	size_t mark = wire_begin_request(&out, 5, method);
+	wire_map(&out, n);
+	for (size_t i = 0; i < n; i++) {
+		wire_key(&out, keys[i]);
+		if (strcmp(keys[i], "stamp") == 0 || strcmp(keys[i], "version") == 0 ||
+		    strcmp(keys[i], "time") == 0)
+			wire_uint(&out, 1);
+		else if (strcmp(keys[i], "keep") == 0)
+			wire_text(&out, keys[i + 1][0] == 'b' ? "both" : "this");
+		else
+			wire_text(&out, "a");
+		if (strcmp(keys[i], "keep") == 0)
+			keys++; /* its value stands behind it */
+	}
+	ck_assert(wire_finish(&out, mark));
+	ck_assert_ptr_null(wire_decode(&frame, (struct bytes){out.data + 4, out.len - 4}));
+	return message_check(&frame, PARTY_CLIENT, PHASE_GREETED, why);
+}
+
+START_TEST(settling_names_one_version_or_both)
+{
+	static const char *const this[] = {"path", "stamp", "keep", "this", "version"};
+	static const char *const both[] = {"path", "stamp", "keep", "both", "version"};
+	ck_assert_int_eq(check_request("resolve", this, 4), MESSAGE_RESOLVE);
+	ck_assert_int_eq(check_request("resolve", this, 3), -1);
+	ck_assert_int_eq(check_request("resolve", both, 4), -1);
+	ck_assert_str_eq(why, "resolve: version goes with \"this\"");
+	ck_assert_int_eq(check_request("resolve", both, 3), MESSAGE_RESOLVE);
+}
+END_TEST
+
+START_TEST(what_is_restored_has_an_id_or_a_path)
+{
+	static const char *const id[] = {"id", "replica", "to"}, *const path[] = {"path", "time"};
+	static const char *const both[] = {"id", "path"}, *const time[] = {"id", "time"};
+	ck_assert_int_eq(check_request("restore", id, 3), MESSAGE_RESTORE);
+	ck_assert_int_eq(check_request("restore", path, 2), MESSAGE_RESTORE);
+	ck_assert_int_eq(check_request("restore", path, 0), -1);
+	ck_assert_int_eq(check_request("restore", both, 2), -1);
+	ck_assert_int_eq(check_request("restore", time, 2), -1);
 }
 END_TEST
 
@@ -1135,6 +1190,8 @@ int main(void)
 	tcase_add_test(t, roles_in_hello);
 	tcase_add_test(t, windows_go_by_position_or_by_path);
 	tcase_add_test(t, a_peer_gives_its_walk_an_id_and_a_client_none);
+	tcase_add_test(t, settling_names_one_version_or_both);
+	tcase_add_test(t, what_is_restored_has_an_id_or_a_path);
 	tcase_add_test(t, what_others_have_is_of_a_replica_in_the_list);
 	tcase_add_test(t, errors_are_checked_too);
 	tcase_add_test(t, the_manual_has_the_whole_table_and_no_more);

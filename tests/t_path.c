@@ -5,6 +5,7 @@
 #include "text.h"
 
 #include <check.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -521,6 +522,37 @@ START_TEST(conflict_names_hold_their_promises_for_any_name)
 }
 END_TEST
 
+START_TEST(numbered_names_are_plain_and_fit)
+{
+	static const struct {
+		const char *path, *numbered;
+	} cases[] = {
+		{"a", "a.2"},
+		{"d/notes.txt", "d/notes.2.txt"},
+		{"d/notes.conflict-0123abcd-7.txt", "d/notes.2.txt"},
+		{".profile", ".profile.2"},
+		{"a.conflict-0123abcd-7.conflict-0123abcd-9", "a.2"},
+		{"a.tar.gz", "a.tar.2.gz"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct buf out = {0};
+		path_numbered_name(&out, bytes_of(cases[i].path), 2);
+		ck_assert(bytes_eq(bytes_in(&out), bytes_of(cases[i].numbered)));
+		ck_assert(!path_is_conflict_name(bytes_in(&out)));
+		buf_release(&out);
+	}
+	char name[256];
+	memset(name, 'x', 255);
+	memcpy(name + 251, ".txt", 5);
+	struct buf out = {0};
+	path_numbered_name(&out, bytes_of(name), UINT_MAX);
+	ck_assert_uint_eq(out.len, 255);
+	ck_assert_mem_eq(out.data + 240, ".4294967295.txt", 15);
+	ck_assert_int_eq(path_check(bytes_in(&out)), PATH_OK);
+	buf_release(&out);
+}
+END_TEST
+
 START_TEST(replica_text_of_another_length_is_a_bug)
 {
 	struct buf out = {0};
@@ -553,6 +585,7 @@ int main(void)
 	tcase_add_test(t, copies_in_deep_folders_keep_to_the_path_limit);
 	tcase_add_test(t, a_cut_makes_no_second_part);
 	tcase_add_test(t, conflict_names_hold_their_promises_for_any_name);
+	tcase_add_test(t, numbered_names_are_plain_and_fit);
 	tcase_add_test_raise_signal(t, replica_text_of_another_length_is_a_bug, SIGABRT);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
