@@ -249,6 +249,8 @@ void prepare_all(struct batch *b, struct op *ops, size_t n)
 			continue;
 		if (contents > SYNC_EACH_MAX)
 			op->error = err;
+		else if (cancelled(b->env)) /* a slow disk is not to keep the server from ending */
+			op->error = -ECANCELED;
 		else if (fsync(p->fd) < 0)
 			op->error = -errno;
 		if (op->error)

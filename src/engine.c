@@ -824,7 +824,7 @@ void engine_free(struct engine *e)
 	                          &e->no_holder, &e->recover};
 	for (size_t i = 0; i < ARRAY_LEN(queues); i++)
 		queue_release(queues[i]);
-	struct nodemap *maps[] = {&e->busy, &e->busy_due, &e->origin, &e->moved_dir};
+	struct nodemap *maps[] = {&e->busy, &e->busy_due, &e->unreadable, &e->origin, &e->moved_dir};
 	for (size_t i = 0; i < ARRAY_LEN(maps); i++)
 		nodemap_release(maps[i]);
 	struct buf *bufs[] = {&e->scratch, &e->text, &e->rep_text};
@@ -868,6 +868,8 @@ void engine_tick(struct engine *e)
 		struct timer t = timer_pop(e);
 		if (t.what == TIMER_LOOK) {
 			disk_timer(e, t.node);
+		} else if (t.what == TIMER_REREAD) {
+			reread_timer(e, t.node);
 		} else {
 			struct want *w = slot_of(e, t.node)->want;
 			if (w && w->phase == PHASE_RETRY && w->retry_ms <= e->mono_ms)

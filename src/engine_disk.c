@@ -71,10 +71,9 @@ void queue_list(struct engine *e, node_t n, uint32_t walk)
 	queue_push(&e->lists, n, walk);
 }
 
-uint64_t engine_walk(struct engine *e, struct bytes path)
+static uint32_t walk_node(struct engine *e, node_t n)
 {
 	GROW(e->walks, e->walks_cap, e->n_walks + 1);
-	node_t n = path.len ? add_node(e, path) : NODE_ROOT;
 	if (++e->next_walk == 0)
 		e->next_walk = 1;
 	e->walks[e->n_walks++] = (struct walk){.id = e->next_walk, .node = n};
@@ -83,6 +82,11 @@ uint64_t engine_walk(struct engine *e, struct bytes path)
 	else
 		queue_look(e, n, e->next_walk, false);
 	return e->next_walk;
+}
+
+uint64_t engine_walk(struct engine *e, struct bytes path)
+{
+	return walk_node(e, path.len ? add_node(e, path) : NODE_ROOT);
 }
 
 bool next_walked(struct engine *e)
@@ -451,7 +455,7 @@ static bool local_found(struct engine *e, node_t n, const struct found *f)
 {
 	struct slot *s = slot_of(e, n);
 	slot_busy(e, n, false);
-	if (!s->want)
+	if (!s->want && (f->kind != KIND_DIR || s->kind != KIND_DIR)) /* a folder must be listed as well */
 		problem_set(e, 0, n, NULL);
 	if (f->kind == KIND_ABSENT) {
 		node_t parent = tree_parent(e->tree, n);
@@ -691,17 +695,38 @@ static void item_listed(struct engine *e, node_t dir, const struct listed *it, u
 	queue_look(e, n, walk, walk == 0);
 }
 
+/* It could not be read: no conclusion is drawn, and it is tried again, less and less often, since
+ * nobody may tell when it can be. */
+static void unreadable(struct engine *e, node_t n, int error)
+{
+	const uint64_t *before = nodemap_get(&e->unreadable, n);
+	uint64_t delay = before ? 2 * *before : REREAD_MIN_MS;
+	if (delay > RETRY_MAX_MS)
+		delay = RETRY_MAX_MS;
+	nodemap_put(&e->unreadable, n, delay);
+	timer_add(e, e->mono_ms + delay, n, TIMER_REREAD);
+	problem_set(e, 0, n, error_text(error));
+}
+
+void reread_timer(struct engine *e, node_t n)
+{
+	if (!problem_get(e, 0, n))
+		nodemap_remove(&e->unreadable, n);
+	else if (slot_of(e, n)->kind == KIND_DIR || n == NODE_ROOT)
+		walk_node(e, n);
+	else
+		queue_look(e, n, 0, false);
+}
+
 static void list_failed(struct engine *e, node_t dir, int error, uint32_t walk)
 {
 	struct walk *w = walk_find(e, walk);
-	if (dir == NODE_ROOT) {
-		if (w && !w->error)
-			w->error = xstrdup(error_text(error));
-	} else if (error == -ENOENT || error == -ENOTDIR || error == -ELOOP) {
+	if (w && !w->error && dir == NODE_ROOT)
+		w->error = xstrdup(error_text(error));
+	if (dir != NODE_ROOT && (error == -ENOENT || error == -ENOTDIR || error == -ELOOP))
 		queue_look(e, dir, walk, walk == 0);
-	} else {
-		problem_set(e, 0, dir, error_text(error));
-	}
+	else if (error != -ECANCELED)
+		unreadable(e, dir, error);
 }
 
 /* Is there something to find out about a name that a listing lacks? */
@@ -806,8 +831,8 @@ static void look_failed(struct engine *e, node_t n, int error, uint32_t walk)
 			queue_look(e, parent, walk, walk == 0);
 		else if (local_found(e, n, &gone)) /* it went while a job kept it from going along */
 			walk_changed(e, walk);
-	} else {
-		problem_set(e, 0, n, error_text(error));
+	} else if (error != -ECANCELED) {
+		unreadable(e, n, error);
 	}
 }
 
@@ -842,6 +867,8 @@ static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk
 			walk_changed(e, walk);
 		}
 		bool is_dir = l->found.kind == KIND_DIR;
+		if (is_dir && was_dir && !walk && problem_get(e, 0, n))
+			walk_node(e, n); /* it may be readable now, and what is below was never seen */
 		if (is_dir && (walk || !was_dir || move)) {
 			queue_list(e, n, walk);
 			return;

@@ -42,6 +42,7 @@
 #define REPORT_MS 250                 /* between reports of this replica */
 #define RETRY_MIN_MS 250
 #define RETRY_MAX_MS 300000
+#define REREAD_MIN_MS 1000            /* what could not be read is tried again */
 #define PROBLEMS_SENT_MAX 1000
 #define PEERS_MAX 64
 #define EVENTS_QUEUED_MAX 4096
@@ -147,7 +148,7 @@ struct timer {
 	node_t node;
 	uint8_t what; /* enum timer_what */
 };
-enum timer_what { TIMER_LOOK, TIMER_RETRY };
+enum timer_what { TIMER_LOOK, TIMER_RETRY, TIMER_REREAD };
 
 /* Paths that failed on one replica, with reasons. */
 struct problems {
@@ -286,6 +287,7 @@ struct engine {
 	size_t n_timers, timers_cap;
 	struct nodemap busy;        /* node -> first time it was seen being written, ms */
 	struct nodemap busy_due;    /* node -> when it is looked at, ms */
+	struct nodemap unreadable;  /* node -> ms until it is tried again, the last time */
 	struct nodemap origin;      /* conflict copy -> the path that it belongs to */
 	struct nodemap moved_dir;   /* new folder -> index of its move << 32 | old folder */
 	struct move *moves;
@@ -434,6 +436,7 @@ bool next_list(struct engine *e);
 bool next_look(struct engine *e);
 bool next_walked(struct engine *e);
 void disk_timer(struct engine *e, node_t n);
+void reread_timer(struct engine *e, node_t n);
 
 /* The head `d` was consumed at another name: it goes here as well, which is an event of its own. */
 void consume_at(struct engine *e, node_t n, struct dot d);

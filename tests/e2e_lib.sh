@@ -13,7 +13,7 @@ DEADLINE=${E2E_DEADLINE:-30} # seconds that anything may take
 work=$(mktemp -d "${TMPDIR:-/tmp}/tutti-e2e.XXXXXX")
 export XDG_RUNTIME_DIR=$work/run XDG_STATE_HOME=$work/home
 mkdir "$XDG_RUNTIME_DIR" "$XDG_STATE_HOME"
-declare -A pid=() port=() peers=() extra=()
+declare -A pid=() port=() peers=() extra=() via=()
 checks=0
 
 clean_up() {
@@ -57,7 +57,8 @@ await() { # WHAT COMMAND...
 	done
 }
 
-# Starts server NAME on the directory $work/NAME, with what stands in peers[NAME] and extra[NAME].
+# Starts server NAME on the directory $work/NAME, with what stands in peers[NAME] and extra[NAME], by
+# way of the command via[NAME], if there is one, which ends in exec "$@".
 # A server that is started again has the port that it had.
 start() { # NAME
 	local name=$1 peer arguments=()
@@ -68,7 +69,8 @@ start() { # NAME
 	# shellcheck disable=SC2206 # words
 	arguments+=(${extra[$name]-})
 	: >"$work/$name.out"
-	"$tuttid" -n "$name" -l "127.0.0.1:${port[$name]-0}" -s "$work/state-$name" \
+	# shellcheck disable=SC2086 # words
+	${via[$name]-} "$tuttid" -n "$name" -l "127.0.0.1:${port[$name]-0}" -s "$work/state-$name" \
 		--socket "$work/$name.sock" "${arguments[@]}" "$work/$name" \
 		>"$work/$name.out" 2>>"$work/$name.err" &
 	pid[$name]=$!
@@ -147,6 +149,51 @@ is_same() { # NAME NAME
 # Bytes that NAME has received from OTHER, over the connection that is up.
 bytes_in() { # NAME OTHER
 	ask "$1" peers --json | grep "\"name\":\"$2\"" | sed 's/.*"in":\([0-9]*\).*/\1/' | head -1
+}
+
+# ---- faults -------------------------------------------------------------------------------
+# For via[NAME]='faulty NAME': the server runs on tests/fault_shim.c.
+faulty() { # NAME COMMAND...
+	export FAULTS=$work/faults-$1
+	export LD_PRELOAD=$work/fault_shim.so ASAN_OPTIONS=${ASAN_OPTIONS-}:verify_asan_link_order=0
+	exec "${@:2}"
+}
+
+can_be_faulty() { # NAME...
+	local name
+	[ -e "$work/fault_shim.so" ] || ${CC:-cc} -shared -fPIC -D_GNU_SOURCE -o "$work/fault_shim.so" \
+		"$TUTTI_SOURCE/tests/fault_shim.c" -ldl
+	for name in "$@"; do
+		mkdir -p "$work/faults-$name"
+		via[$name]="faulty $name"
+	done
+}
+
+# From now on these rules of fault_shim.c hold for NAME, and no others.
+fault() { # NAME RULE...
+	[ $# -eq 1 ] || printf '%s\n' "${@:2}" >"$work/faults-$1/new"
+	[ $# -ne 1 ] || : >"$work/faults-$1/new"
+	mv "$work/faults-$1/new" "$work/faults-$1/rules"
+}
+
+# Does NAME say that at PATH (a regular expression) on REPLICA something is wrong, in such words?
+reason_at() { # NAME REPLICA PATH REGEX
+	ask "$1" status --json |
+		grep -Eq "\"path\":\"$3\",\"replica\":\"$2\",\"reason\":\"[^\"]*$4"
+}
+
+# The state of PATH's row, as NAME sees it.
+row_state() { # NAME PATH
+	ask "$1" list --json | grep -F "\"path\":\"$2\"" | sed 's/.*"state":"\([^"]*\)".*/\1/'
+}
+
+has_state() { # NAME PATH STATE
+	[ "$(row_state "$1" "$2")" = "$3" ]
+}
+
+# Processor time that NAME has used, in hundredths of a second.
+worked() { # NAME
+	awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/${pid[$1]}/stat"
 }
 
 random_file() { # SIZE FILE

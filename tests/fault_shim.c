@@ -1,29 +1,65 @@
 /*
- * Owns faults of the disk for end-to-end tests: preloaded into tuttid, it makes system calls fail
- * as a full disk or a poorer file system would. What fails now is told by files in $FAULTS:
- *	full    no more bytes into temporary files: ENOSPC
- *	colons  no name with a colon can be made: EINVAL
+ * Owns faults of the system for end-to-end tests: preloaded into tuttid, it makes system calls fail
+ * or last long, as rules in the file $FAULTS/rules say. They may change at any time (by a rename onto
+ * it). One rule a line, the first that fits counts:
+ *	CALL WHAT [PATTERN [COUNT]]
+ * CALL is one of calls[]; WHAT is one of errors[], or `+MS`: the call waits so long and is then made;
+ * PATTERN is a shell pattern for the absolute path (`*` goes over slashes), COUNT how often it happens.
+ * The call `clock` is none: `clock +S` or `clock -S` moves the wall clock by so many seconds.
+ * FAULT_SPEED=N in the environment lets time pass N times as fast for whoever waits for it.
  */
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
-static bool is_on(const char *fault)
-{
-	char path[4096];
-	const char *folder = getenv("FAULTS");
-	if (!folder)
-		return false;
-	snprintf(path, sizeof(path), "%s/%s", folder, fault);
-	return access(path, F_OK) == 0;
-}
+enum call {
+	C_OPEN, C_READ, C_WRITE, C_FSYNC, C_SYNCFS, C_READDIR, C_STAT, C_RENAME, C_LINK, C_MKDIR, C_UNLINK,
+	C_CHMOD, C_ALLOCATE, C_LEASE, C_WATCH, C_INOTIFY, C_ACCEPT, C_CLOCK, CALLS,
+};
+static const char *const calls[CALLS] = {
+	"open", "read", "write", "fsync", "syncfs", "readdir", "stat", "rename", "link", "mkdir", "unlink",
+	"chmod", "allocate", "lease", "watch", "inotify", "accept", "clock",
+};
+
+static const struct {
+	const char *name;
+	int number;
+} errors[] = {
+	{"ENOSPC", ENOSPC}, {"EDQUOT", EDQUOT}, {"EFBIG", EFBIG},   {"EIO", EIO},       {"ESTALE", ESTALE},
+	{"EMFILE", EMFILE}, {"ENFILE", ENFILE}, {"EROFS", EROFS},   {"EACCES", EACCES}, {"EPERM", EPERM},
+	{"ETXTBSY", ETXTBSY}, {"EINVAL", EINVAL}, {"ENOMEM", ENOMEM}, {"EAGAIN", EAGAIN},
+};
+
+enum { RULES_MAX = 32, PATTERN_MAX = 256 };
+
+struct rule {
+	enum call call;
+	int error;     /* or 0, and ... */
+	long long add; /* ... ms to wait, or s to add */
+	char pattern[PATTERN_MAX];
+	long left;     /* how often it still happens; -1: always */
+};
+
+static struct rule rules[RULES_MAX];
+static size_t n_rules;
+static struct stat rules_stat;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void *real(const char *name)
 {
@@ -33,62 +69,256 @@ static void *real(const char *name)
 	return f;
 }
 
-static bool in_tmp(int fd)
+static bool parse(const char *line, struct rule *r)
 {
-	char link[64], path[4096];
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	ssize_t n = readlink(link, path, sizeof(path) - 1);
-	if (n < 0)
+	char call[16], what[32];
+	*r = (struct rule){.pattern = "*", .left = -1};
+	if (sscanf(line, "%15s %31s %255s %ld", call, what, r->pattern, &r->left) < 2)
 		return false;
-	path[n] = '\0';
-	return strstr(path, "/.tutti/tmp/");
+	for (r->call = 0; r->call < CALLS && strcmp(calls[r->call], call) != 0; r->call++)
+		;
+	if (r->call == CALLS)
+		abort(); /* a mistake of the test */
+	for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++)
+		if (strcmp(errors[i].name, what) == 0)
+			r->error = errors[i].number;
+	if (!r->error && *what != '+' && *what != '-')
+		abort();
+	r->add = r->error ? 0 : atoll(what);
+	return true;
 }
 
-static bool cannot_be_named(const char *name)
+/* Reads the rules if they are not those that are known. Under the lock. */
+static void load(void)
 {
-	return strchr(name, ':') && is_on("colons");
-}
-
-ssize_t write(int fd, const void *p, size_t len);
-ssize_t write(int fd, const void *p, size_t len)
-{
-	ssize_t (*f)(int, const void *, size_t) = real("write");
-	if (in_tmp(fd) && is_on("full")) {
-		errno = ENOSPC;
-		return -1;
+	char path[4096], text[8192];
+	struct stat st;
+	const char *folder = getenv("FAULTS");
+	if (!folder)
+		return;
+	snprintf(path, sizeof(path), "%s/rules", folder);
+	int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		n_rules = 0;
+		return;
 	}
-	return f(fd, p, len);
+	/* NULL path and AT_EMPTY_PATH: not the calls that are made to fail here */
+	if (syscall(SYS_newfstatat, fd, "", &st, AT_EMPTY_PATH) == 0 &&
+	    (st.st_ino != rules_stat.st_ino || st.st_mtim.tv_sec != rules_stat.st_mtim.tv_sec ||
+	     st.st_mtim.tv_nsec != rules_stat.st_mtim.tv_nsec)) {
+		rules_stat = st;
+		n_rules = 0;
+		ssize_t n = (ssize_t)syscall(SYS_read, fd, text, sizeof(text) - 1);
+		text[n > 0 ? n : 0] = '\0';
+		char *rest = text, *line;
+		while ((line = strsep(&rest, "\n")) && n_rules < RULES_MAX)
+			n_rules += parse(line, &rules[n_rules]);
+	}
+	syscall(SYS_close, fd);
 }
 
-int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
-int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
+/* Where a call is aimed: `name` below `dir`, or `dir` itself. */
+static void full_path(char out[4096], int dir, const char *name)
 {
-	int (*f)(int, const char *, int, const char *, unsigned) = real("renameat2");
-	if (cannot_be_named(to)) {
-		errno = EINVAL;
-		return -1;
+	char link[64];
+	ssize_t n = 0;
+	if (name && *name == '/') {
+		snprintf(out, 4096, "%s", name);
+		return;
 	}
-	return f(from_dir, from, to_dir, to, flags);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", dir);
+	if (dir == AT_FDCWD)
+		n = getcwd(out, 3000) ? (ssize_t)strlen(out) : 0;
+	else if ((n = readlink(link, out, 3000)) < 0)
+		n = 0;
+	out[n] = '\0';
+	if (name && *name)
+		snprintf(out + n, 4096 - (size_t)n, "/%s", name);
 }
 
-int linkat(int from_dir, const char *from, int to_dir, const char *to, int flags);
-int linkat(int from_dir, const char *from, int to_dir, const char *to, int flags)
+/* Does the call fail now? errno is then set. */
+static bool fails(enum call call, int dir, const char *name)
 {
-	int (*f)(int, const char *, int, const char *, int) = real("linkat");
-	if (cannot_be_named(to)) {
-		errno = EINVAL;
-		return -1;
+	struct rule hit = {.add = 0};
+	bool found = false, any = false;
+	int before = errno;
+	pthread_mutex_lock(&lock);
+	load();
+	for (size_t i = 0; i < n_rules; i++)
+		any = any || rules[i].call == call;
+	if (any) {
+		char path[4096];
+		full_path(path, dir, name);
+		for (size_t i = 0; i < n_rules && !found; i++) {
+			struct rule *r = &rules[i];
+			if (r->call != call || !r->left || fnmatch(r->pattern, path, 0) != 0)
+				continue;
+			r->left -= r->left > 0;
+			hit = *r;
+			found = true;
+		}
 	}
-	return f(from_dir, from, to_dir, to, flags);
+	pthread_mutex_unlock(&lock);
+	errno = before;
+	if (!found)
+		return false;
+	if (!hit.error) {
+		struct timespec t = {hit.add / 1000, hit.add % 1000 * 1000000};
+		nanosleep(&t, NULL);
+		return false;
+	}
+	errno = hit.error;
+	return true;
 }
 
-int mkdirat(int dir, const char *name, mode_t mode);
-int mkdirat(int dir, const char *name, mode_t mode)
+static long long clock_offset(void)
 {
-	int (*f)(int, const char *, mode_t) = real("mkdirat");
-	if (cannot_be_named(name)) {
-		errno = EINVAL;
-		return -1;
+	long long s = 0;
+	int before = errno;
+	pthread_mutex_lock(&lock);
+	load();
+	for (size_t i = 0; i < n_rules; i++)
+		if (rules[i].call == C_CLOCK)
+			s = rules[i].add;
+	pthread_mutex_unlock(&lock);
+	errno = before;
+	return s;
+}
+
+static long speed(void)
+{
+	static long n;
+	if (!n) {
+		const char *text = getenv("FAULT_SPEED");
+		n = text && atol(text) > 0 ? atol(text) : 1;
 	}
-	return f(dir, name, mode);
+	return n;
+}
+
+/* Defines `name`, which fails as `call` on (dir, path) and else does what it always did. */
+#define CALL(call, result, name, params, args, dir, path)                                         \
+	result name params;                                                                        \
+	result name params                                                                         \
+	{                                                                                          \
+		static result(*f) params;                                                          \
+		if (!f)                                                                            \
+			f = (result(*) params)real(#name);                                         \
+		if (fails(call, dir, path))                                                        \
+			return -1;                                                                 \
+		return f args;                                                                     \
+	}
+
+/* The same with a mode that is only sometimes there. */
+#define OPEN(name, params, args, dir, path)                                                       \
+	int name params;                                                                           \
+	int name params                                                                            \
+	{                                                                                          \
+		static int(*f)(int, const char *, int, ...);                                       \
+		mode_t mode = 0;                                                                   \
+		if (!f)                                                                            \
+			f = (int (*)(int, const char *, int, ...))real("openat");                  \
+		if (flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY))) {                              \
+			va_list ap;                                                                \
+			va_start(ap, flags);                                                       \
+			mode = (mode_t)va_arg(ap, int);                                            \
+			va_end(ap);                                                                \
+		}                                                                                  \
+		if (fails(C_OPEN, dir, path))                                                      \
+			return -1;                                                                 \
+		return f args;                                                                     \
+	}
+
+OPEN(open, (const char *path, int flags, ...), (AT_FDCWD, path, flags, mode), AT_FDCWD, path)
+OPEN(open64, (const char *path, int flags, ...), (AT_FDCWD, path, flags, mode), AT_FDCWD, path)
+OPEN(openat, (int dir, const char *path, int flags, ...), (dir, path, flags, mode), dir, path)
+OPEN(openat64, (int dir, const char *path, int flags, ...), (dir, path, flags, mode), dir, path)
+
+CALL(C_READ, ssize_t, pread, (int fd, void *p, size_t len, off_t at), (fd, p, len, at), fd, NULL)
+CALL(C_READ, ssize_t, pread64, (int fd, void *p, size_t len, off_t at), (fd, p, len, at), fd, NULL)
+CALL(C_WRITE, ssize_t, write, (int fd, const void *p, size_t len), (fd, p, len), fd, NULL)
+CALL(C_WRITE, ssize_t, pwrite, (int fd, const void *p, size_t len, off_t at), (fd, p, len, at), fd, NULL)
+CALL(C_WRITE, ssize_t, pwrite64, (int fd, const void *p, size_t len, off_t at), (fd, p, len, at), fd,
+     NULL)
+CALL(C_WRITE, ssize_t, copy_file_range,
+     (int from, off_t *at, int fd, off_t *to, size_t len, unsigned flags),
+     (from, at, fd, to, len, flags), fd, NULL)
+CALL(C_ALLOCATE, int, fallocate, (int fd, int mode, off_t at, off_t len), (fd, mode, at, len), fd, NULL)
+CALL(C_FSYNC, int, fsync, (int fd), (fd), fd, NULL)
+CALL(C_FSYNC, int, fdatasync, (int fd), (fd), fd, NULL)
+CALL(C_SYNCFS, int, syncfs, (int fd), (fd), fd, NULL)
+CALL(C_STAT, int, fstatat, (int dir, const char *path, struct stat *st, int flags),
+     (dir, path, st, flags), dir, path)
+CALL(C_STAT, int, fstatat64, (int dir, const char *path, struct stat64 *st, int flags),
+     (dir, path, st, flags), dir, path)
+CALL(C_RENAME, int, renameat2,
+     (int from_dir, const char *from, int to_dir, const char *to, unsigned flags),
+     (from_dir, from, to_dir, to, flags), to_dir, to)
+CALL(C_LINK, int, linkat, (int from_dir, const char *from, int to_dir, const char *to, int flags),
+     (from_dir, from, to_dir, to, flags), to_dir, to)
+CALL(C_MKDIR, int, mkdirat, (int dir, const char *path, mode_t mode), (dir, path, mode), dir, path)
+CALL(C_UNLINK, int, unlinkat, (int dir, const char *path, int flags), (dir, path, flags), dir, path)
+CALL(C_CHMOD, int, fchmod, (int fd, mode_t mode), (fd, mode), fd, NULL)
+CALL(C_WATCH, int, inotify_add_watch, (int fd, const char *path, uint32_t mask), (fd, path, mask),
+     (int)strtol(path + strlen("/proc/self/fd/"), NULL, 10), NULL)
+CALL(C_INOTIFY, int, inotify_init1, (int flags), (flags), AT_FDCWD, "/")
+CALL(C_ACCEPT, int, accept4, (int fd, struct sockaddr *from, socklen_t *len, int flags),
+     (fd, from, len, flags), AT_FDCWD, "/")
+
+/* These tell of an error in another way, or are no system call of their own. */
+struct dirent *readdir(DIR *d)
+{
+	static struct dirent *(*f)(DIR *);
+	if (!f)
+		f = (struct dirent * (*)(DIR *)) real("readdir");
+	return fails(C_READDIR, dirfd(d), NULL) ? NULL : f(d);
+}
+
+struct dirent64 *readdir64(DIR *d)
+{
+	static struct dirent64 *(*f)(DIR *);
+	if (!f)
+		f = (struct dirent64 * (*)(DIR *)) real("readdir64");
+	return fails(C_READDIR, dirfd(d), NULL) ? NULL : f(d);
+}
+
+int clock_gettime(clockid_t clock, struct timespec *t)
+{
+	long result = syscall(SYS_clock_gettime, clock, t);
+	if (result == 0 && clock == CLOCK_REALTIME)
+		t->tv_sec += clock_offset();
+	if (result == 0 && clock == CLOCK_MONOTONIC && speed() > 1) {
+		__int128 ns = ((__int128)t->tv_sec * 1000000000 + t->tv_nsec) * speed();
+		t->tv_sec = (time_t)(ns / 1000000000);
+		t->tv_nsec = (long)(ns % 1000000000);
+	}
+	return (int)result;
+}
+
+time_t time(time_t *out)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_REALTIME, &t);
+	if (out)
+		*out = t.tv_sec;
+	return t.tv_sec;
+}
+
+int gettimeofday(struct timeval *out, void *zone)
+{
+	struct timespec t;
+	(void)zone;
+	clock_gettime(CLOCK_REALTIME, &t);
+	out->tv_sec = t.tv_sec;
+	out->tv_usec = t.tv_nsec / 1000;
+	return 0;
+}
+
+int epoll_wait(int fd, struct epoll_event *events, int n, int timeout)
+{
+	static int (*f)(int, struct epoll_event *, int, int);
+	if (!f)
+		f = (int (*)(int, struct epoll_event *, int, int))real("epoll_wait");
+	if (timeout > 0 && speed() > 1)
+		timeout = (int)(timeout / speed()) + 1;
+	return f(fd, events, n, timeout);
 }

@@ -614,7 +614,7 @@ START_TEST(status_is_one_json_object)
 		"\"rows\":1204,\"bytes\":8746142,\"in_sync\":false,\"conflicts\":2,\"held\":0,"
 		"\"problems\":[{\"path\":\"private\xef\xbf\xbd.key\","
 		"\"path_bytes\":\"cHJpdmF0Zf8ua2V5\",\"replica\":\"beta\","
-		"\"reason\":\"permission denied\"}]}\n");
+		"\"reason\":\"permission denied\"}],\"notes\":[\"no more inotify watches\"]}\n");
 }
 END_TEST
 

@@ -253,6 +253,13 @@ static void put_problem(struct json *w, const msgpack_object *p)
 	json_object_end(w);
 }
 
+static void put_note(struct json *w, const msgpack_object *note)
+{
+	struct bytes text = {0};
+	wire_as_str(note, &text);
+	json_string(w, NULL, text);
+}
+
 static void put_list(struct json *w, const msgpack_object *status, const char *key,
 		     void (*put)(struct json *w, const msgpack_object *o))
 {
@@ -280,6 +287,7 @@ static void take_status_json(void *ctx, const msgpack_object *status)
 	put_number(&w, status, "conflicts");
 	put_number(&w, status, "held");
 	put_list(&w, status, "problems", put_problem);
+	put_list(&w, status, "notes", put_note);
 	json_object_end(&w);
 	json_line_end(&w);
 }
