@@ -595,6 +595,7 @@ void engine_moved(struct engine *e, node_t from_dir, struct bytes from, node_t t
 		queue_look(e, a, 0, true);
 		return;
 	}
+	slot_of(e, a)->left = true;
 	GROW(e->moves, e->moves_cap, e->n_moves + 1);
 	e->moves[e->n_moves] = (struct move){a, b, 1};
 	nodemap_put(&e->moved_dir, b, move_value(e->n_moves, a));
@@ -867,8 +868,10 @@ static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk
 			walk_changed(e, walk);
 		}
 		bool is_dir = l->found.kind == KIND_DIR;
-		if (is_dir && was_dir && !walk && problem_get(e, 0, n))
-			walk_node(e, n); /* it may be readable now, and what is below was never seen */
+		/* it may be readable now, or back: what is below was not seen meanwhile */
+		if (is_dir && was_dir && !walk && (slot_of(e, n)->left || problem_get(e, 0, n)))
+			walk_node(e, n);
+		slot_of(e, n)->left = false;
 		if (is_dir && (walk || !was_dir || move)) {
 			queue_list(e, n, walk);
 			return;
@@ -931,8 +934,12 @@ void engine_hint(struct engine *e, node_t dir, struct bytes name, enum hint what
 		queue_list(e, dir, 0);
 		return;
 	}
-	if (!child_possible(e, dir, name))
+	if (!child_possible(e, dir, name)) {
+		bool ours = dir == NODE_ROOT && bytes_eq(name, bytes_of(PATH_RESERVED_NAME));
+		if (!ours && (what == HINT_CREATED || what == HINT_TOUCHED || what == HINT_GONE))
+			queue_list(e, dir, 0); /* which tells of names that cannot be carried */
 		return;
+	}
 	node_t n = what == HINT_GONE ? tree_child(e->tree, dir, name) : add_child(e, dir, name);
 	if (n == NODE_NONE)
 		return;
@@ -963,6 +970,7 @@ void engine_hint(struct engine *e, node_t dir, struct bytes name, enum hint what
 	case HINT_GONE:
 		nodemap_remove(&e->busy_due, n);
 		nodemap_remove(&e->busy, n);
+		slot_of(e, n)->left = slot_of(e, n)->kind == KIND_DIR;
 		queue_glance(e, n);
 		break;
 	case HINT_LIST:

@@ -115,8 +115,9 @@ struct slot {
 	uint16_t flags;
 	uint8_t kind;           /* enum kind or KIND_OTHER */
 	uint8_t n_held;
-	bool read;              /* the queued look must read the content, whatever the stamps say */
-	bool leftover;          /* a deleted folder that stays for what is not carried in it */
+	bool read : 1;          /* the queued look must read the content, whatever the stamps say */
+	bool leftover : 1;      /* a deleted folder that stays for what is not carried in it */
+	bool left : 1;          /* a folder that left: if it is there again, nobody watches it */
 };
 
 struct log_item {
