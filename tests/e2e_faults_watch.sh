@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# The kernel tells too little, too late, or nothing: every change is found all the same, and what is
+# walked instead of watched is told.
+#	F12  the queue of events overflows
+#	F13  no watches, no inotify at all: walking
+#	F14  races: folders that are made, filled, moved in and out at once
+#	     files written twice within the grain of the clock
+. "$(dirname "$0")/e2e_lib.sh"
+
+note() { ask "$1" status --json | grep -q "$2"; }
+can_be_faulty A
+fast() { # NAME COMMAND...: a minute lasts two seconds
+	export FAULT_SPEED=30
+	faulty "$@"
+}
+via[A]='fast A'
+
+start B
+peers[A]=B
+start A
+settle A B
+
+# ---- overflow -----------------------------------------------------------------------------
+queue=$(cat /proc/sys/fs/inotify/max_queued_events)
+mkdir "$work/A/many"
+settle A B
+kill -STOP "${pid[A]}"
+(
+	cd "$work/A/many"
+	for i in $(seq 200); do echo "$i" >"file-$i"; done
+	# each touch is an event; two in a row at one name are one
+	for ((i = 0; i < queue / 2 + 2000; i += 200)); do
+		touch file-{1..200}
+		chmod 600 file-{1..200}
+		chmod 644 file-{1..200}
+	done
+	echo 'after the overflow' >late
+	mkdir -p deep/er && echo deep >deep/er/file
+	rm file-7
+)
+kill -CONT "${pid[A]}"
+await 'what came after the overflow' cmp "$work/A/many/late" "$work/B/many/late"
+settle A B
+same A B
+grep -q 'dropped events' "$work/A.err" || fail "no overflow of $queue events: nothing was tested"
+passed "F12 an overflow of $queue events"
+
+# ---- races --------------------------------------------------------------------------------
+for i in $(seq 40); do
+	mkdir -p "$work/A/race-$i/a/b/c" && echo "$i" >"$work/A/race-$i/a/b/c/file" &&
+		echo "$i" >"$work/A/race-$i/a/file" && mv "$work/A/race-$i/a/b" "$work/A/race-$i/moved"
+	echo "$i" >"$work/A/race-$i/moved/c/later"
+done
+mkdir -p "$work/outside/x/y"
+echo outside >"$work/outside/x/y/file"
+mv "$work/outside" "$work/A/inside"
+echo more >"$work/A/inside/x/y/more"
+settle A B
+same A B
+passed 'F14 folders filled and moved while they are new'
+mv "$work/A/inside" "$work/out"
+echo unseen >"$work/out/x/y/unseen"
+settle A B
+[ ! -e "$work/B/inside" ] || fail 'B still has it'
+mv "$work/out" "$work/A/again"
+echo seen >"$work/A/again/x/y/seen"
+mv "$work/A/again" "$work/A/and-again"
+mv "$work/A/and-again" "$work/A/race-1/again"
+echo seen >"$work/A/race-1/again/x/y/seen too"
+settle A B
+same A B
+# back to the same name before anybody has looked
+mv "$work/A/race-2" "$work/out" && mv "$work/out" "$work/A/race-2"
+echo seen >"$work/A/race-2/a/after"
+settle A B
+echo seen >"$work/A/race-2/moved/c/after"
+settle A B
+same A B
+passed 'F14 a folder that is moved out, in, about, and back'
+
+# ---- within the grain of the clock ----------------------------------------------------------
+# Same size, same inode, and the date of before: only reading it again can tell.
+for i in $(seq 30); do
+	printf 'content %02d' "$i" >"$work/A/grain"
+	printf 'CONTENT %02d' "$i" >"$work/A/grain"
+	touch -d '2020-01-01 00:00:00' "$work/A/grain"
+done
+settle A B
+same A B
+stop_cleanly A
+printf 'one' >"$work/A/grain"
+start A
+await 'A to be connected' connected A B
+settle A B
+same A B
+passed 'files written again within the grain of the clock'
+
+# ---- no watches ---------------------------------------------------------------------------
+fault A 'watch ENOSPC */A/race-*'
+mkdir -p "$work/A/race-x/y"
+await 'A says that it walks' note A 'max_user_watches'
+echo unwatched >"$work/A/race-x/y/file"
+echo watched >"$work/A/watched"
+await 'what is watched to arrive' cmp "$work/A/watched" "$work/B/watched"
+await 'what is not watched to be found by walking' cmp "$work/A/race-x/y/file" "$work/B/race-x/y/file"
+echo changed >"$work/A/race-x/y/file"
+await 'a change to be found by walking' cmp "$work/A/race-x/y/file" "$work/B/race-x/y/file"
+rm -r "$work/A/race-x/y"
+gone() { [ ! -e "$work/B/$1" ]; }
+await 'a deletion to be found by walking' gone race-x/y
+settle A B
+same A B
+fault A
+watched() { ! note A max_user_watches; }
+await 'A to watch again when it can' watched
+passed 'F13 the limit of watches'
+
+stop_cleanly A
+fault A 'inotify EMFILE'
+start A
+await 'A to be connected' connected A B
+await 'A says that it walks' note A 'max_user_instances'
+echo 'no inotify' >"$work/A/many/none"
+await 'a change to be found by walking' cmp "$work/A/many/none" "$work/B/many/none"
+settle A B
+same A B
+passed 'F13 the limit of instances'
+
+stop_cleanly A B
+echo "$checks checks"
