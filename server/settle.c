@@ -128,7 +128,8 @@ static void sort_copies(const struct daemon *d, struct versions *all)
 static void versions_of(struct settles *all, node_t n, struct bytes path, struct versions *out)
 {
 	struct daemon *d = all->d;
-	*out = (struct versions){.n = engine_versions(d->engine, n, out->v)};
+	*out = (struct versions){0};
+	out->n = engine_versions(d->engine, n, out->v);
 	for (size_t i = all->deeds.n; i-- > 0 && !out->n;) {
 		const struct deed *deed = &all->deeds.items[i];
 		if (deed->state == DEED_UNDONE && bytes_eq(deed->files[0].path, path))
