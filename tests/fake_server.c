@@ -42,6 +42,9 @@ void fake_free(struct fake *f)
 	for (size_t i = 0; i < FAKE_TABLES_MAX; i++)
 		if (f->tables[i].id)
 			table_close(f->tables[i].table);
+	if (f->past.conflicts)
+		table_close(f->past.conflicts);
+	free(f->past.undo);
 	rows_free(f->rows);
 	tree_free(f->tree);
 	for (size_t i = 0; i < FAKE_EVENTS_MAX; i++)
@@ -367,6 +370,14 @@ bool fake_changed_rows(struct fake *f, struct buf *params)
 
 /* ---- the rest ---------------------------------------------------------------------------- */
 
+static uint64_t fake_held_paths(const struct fake *f)
+{
+	uint64_t n = 0;
+	for (size_t i = 0; i < f->past.n_held; i++)
+		n += f->past.held[i].n;
+	return n;
+}
+
 void fake_status(struct fake *f, struct buf *b)
 {
 	struct totals totals = rows_totals(f->rows, NODE_ROOT);
@@ -399,7 +410,7 @@ void fake_status(struct fake *f, struct buf *b)
 	wire_put_uint(b, "bytes", totals.bytes);
 	wire_put_bool(b, "in_sync", totals.unsynced == 0);
 	wire_put_uint(b, "conflicts", f->conflicts);
-	wire_put_uint(b, "held", 0);
+	wire_put_uint(b, "held", fake_held_paths(f));
 	wire_put_bool(b, "scanning", f->scanning);
 	wire_key(b, "problems");
 	wire_array(b, 0);
@@ -558,6 +569,9 @@ const char *fake_call(struct fake *f, struct bytes method, const msgpack_object 
 		      struct buf *result)
 {
 	struct fake_table *t = find_table(f, params);
+	const char *error;
+	if (fake_past_call(f, method, params, result, &error))
+		return error;
 	if (bytes_eq(method, bytes_of("table.open")))
 		return open_table(f, params, result);
 	if (bytes_eq(method, bytes_of("status"))) {

@@ -223,9 +223,25 @@ START_TEST(other_views)
 		{"flat, scrolled", "Ztl"},
 		{"range", "1tvjj"},
 		{"ranged", "v"},
+		{"conflict", "U3c"},
+		{"conflict, the other selected", "k"},
+		{"settled", "b"},
+		{"undone", "u"},
+		{"marked conflicts", " c"},
+		{"trash", "\0336"},
+		{"restore", "\r"},
+		{"restore to", "t"},
+		{"trash, filtered", "\033\033\\on:beta notes\r"},
+		{"history", "\0337"},
+		{"held", "8"},
+		{"held set", "\r"},
+		{"held, kept", "k"},
 	};
 	struct fake *f = fake_new(3);
 	fake_sample(f);
+	f->past.trash = f->past.history = 12;
+	f->past.n_held = 1;
+	f->past.held[0] = (struct fake_held){7, 30, "alpha", "photos/2025"};
 	begin(f, 0);
 	resize(100, 30);
 	rig_connect(&rig);
@@ -235,6 +251,25 @@ START_TEST(other_views)
 		draw(views[i].title, false);
 	}
 	finish("views", 0);
+}
+END_TEST
+
+/* The dialogs on every size. */
+START_TEST(dialogs)
+{
+	static const char *const keys[] = {"3c", "\0333 c", "\0338\r"};
+	struct fake *f = fake_new(3);
+	fake_sample(f);
+	f->past.n_held = 1;
+	f->past.held[0] = (struct fake_held){7, 30, "beta", "photos/2025"};
+	begin(f, _i);
+	rig_connect(&rig);
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		resize(80, 24);
+		rig_type(&rig, keys[i]);
+		draw_sizes(false);
+	}
+	finish("dialogs", _i);
 }
 END_TEST
 
@@ -251,6 +286,7 @@ int main(void)
 	tcase_add_loop_test(t, server_lost, 0, 2);
 	tcase_add_loop_test(t, no_server, 0, 2);
 	tcase_add_test(t, other_views);
+	tcase_add_loop_test(t, dialogs, 0, 2);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);

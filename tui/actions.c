@@ -21,6 +21,7 @@ static bool needs_row(enum action a)
 	case DO_MARK:
 	case DO_RANGE:
 	case DO_INVERT:
+	case DO_RESOLVE:
 	case DO_RESYNC:
 	case DO_SHOW:
 	case DO_COPY:
@@ -57,7 +58,7 @@ static void leave_todo(struct model *m, enum todo what, struct bytes text)
 
 /* ---- prompts ----------------------------------------------------------------------------- */
 
-static void ask_for(struct model *m, enum prompt_kind what, struct bytes text)
+void model_ask_text(struct model *m, enum prompt_kind what, struct bytes text)
 {
 	m->asking = what;
 	prompt_set(&m->prompt, text);
@@ -97,7 +98,7 @@ static void find(struct model *m, bool back)
 	struct listing *l = model_rows(m);
 	struct buf p = {0};
 	if (m->found.len == 0) {
-		ask_for(m, ASKING_FIND, (struct bytes){0});
+		model_ask_text(m, ASKING_FIND, (struct bytes){0});
 		return;
 	}
 	if (!model_shows_rows(m)) {
@@ -130,8 +131,18 @@ static void set_sort(struct model *m, enum table_sort sort)
 	m->todo |= TODO_REMEMBER;
 }
 
+static enum past past_shown(const struct model *m)
+{
+	return m->view == VIEW_TRASH ? PAST_TRASH : PAST_HISTORY;
+}
+
 static void set_filter(struct model *m, struct bytes text)
 {
+	if (m->view == VIEW_TRASH || m->view == VIEW_HISTORY) {
+		past_filter(m, past_shown(m), text);
+		m->page_at[m->view] = 0;
+		return;
+	}
 	if (m->view == VIEW_EVENTS) {
 		buf_clear(&m->event_filter);
 		buf_add(&m->event_filter, text.p, text.len);
@@ -145,7 +156,9 @@ static void set_filter(struct model *m, struct bytes text)
 
 static struct bytes present_filter(const struct model *m)
 {
-	const struct buf *b = m->view == VIEW_EVENTS ? &m->event_filter : &m->files.filter;
+	const struct buf *b = m->view == VIEW_EVENTS      ? &m->event_filter
+			      : model_place(m) & IN_PAST ? &m->pasts.lists[past_shown(m)].filter
+							 : &m->files.filter;
 	return (struct bytes){b->data, b->len};
 }
 
@@ -240,7 +253,7 @@ static void write_command(struct model *m, struct bytes rest)
 	if (rest.len > 0)
 		leave_todo(m, TODO_WRITE, rest);
 	else
-		ask_for(m, ASKING_WRITE, (struct bytes){0});
+		model_ask_text(m, ASKING_WRITE, (struct bytes){0});
 }
 
 static void quit_command(struct model *m, struct bytes rest)
@@ -299,6 +312,10 @@ static void prompt_done(struct model *m)
 	case ASKING_WRITE:
 		if (text.len > 0)
 			leave_todo(m, TODO_WRITE, text);
+		break;
+	case ASKING_RESTORE:
+		if (text.len > 0)
+			past_restore(m, text);
 		break;
 	case ASKING_NOTHING:
 	case ASKING_SORT:
@@ -483,7 +500,22 @@ static void details(struct model *m)
 	push_view(m, VIEW_DETAILS);
 }
 
-/* Goes to the file that the selected line of Events or Transfers speaks of. */
+/* Trash and History: of all, or from the details of that file. */
+static void open_past(struct model *m, enum view v)
+{
+	enum past which = v == VIEW_TRASH ? PAST_TRASH : PAST_HISTORY;
+	struct bytes under = {0};
+	if (m->view == VIEW_DETAILS) {
+		under = subject(m);
+		push_view(m, v);
+	} else {
+		open_view(m, v);
+	}
+	m->page_at[v] = 0;
+	past_open(m, which, under);
+}
+
+/* Goes to the file that the selected line of Events, Transfers or History speaks of. */
 static void go_to_file(struct model *m)
 {
 	uint64_t at = m->page_at[m->view];
@@ -506,6 +538,8 @@ static void back(struct model *m)
 	if (m->ranging)
 		m->ranging = false;
 	else if (m->view == VIEW_EVENTS && m->event_filter.len > 0)
+		set_filter(m, (struct bytes){0});
+	else if (model_place(m) & IN_PAST && m->pasts.lists[past_shown(m)].filter.len > 0)
 		set_filter(m, (struct bytes){0});
 	else if (m->view != VIEW_FILES)
 		pop_view(m);
@@ -689,7 +723,7 @@ void model_act(struct model *m, enum action a)
 		move(m, a);
 		break;
 	case DO_GO:
-		ask_for(m, ASKING_GO, (struct bytes){0});
+		model_ask_text(m, ASKING_GO, (struct bytes){0});
 		break;
 	case DO_UNFOLD:
 		unfold(m);
@@ -737,18 +771,40 @@ void model_act(struct model *m, enum action a)
 	case DO_SERVERS:
 		open_view(m, VIEW_SERVERS);
 		break;
+	case DO_TRASH:
+		open_past(m, VIEW_TRASH);
+		break;
+	case DO_HISTORY:
+		open_past(m, VIEW_HISTORY);
+		break;
+	case DO_HELD:
+		open_view(m, VIEW_HELD);
+		break;
+	case DO_RESOLVE:
+		settle_open(m, model_shows_rows(m) || m->view == VIEW_DETAILS
+					? subject(m) : (struct bytes){0});
+		break;
+	case DO_UNDO:
+		settle_undo(m);
+		break;
+	case DO_DECIDE:
+		holds_open(m);
+		break;
+	case DO_RESTORE:
+		past_choose(m);
+		break;
 	case DO_FIND:
-		ask_for(m, ASKING_FIND, (struct bytes){0});
+		model_ask_text(m, ASKING_FIND, (struct bytes){0});
 		break;
 	case DO_FIND_NEXT:
 	case DO_FIND_PREVIOUS:
 		find(m, a == DO_FIND_PREVIOUS);
 		break;
 	case DO_FILTER:
-		ask_for(m, ASKING_FILTER, present_filter(m));
+		model_ask_text(m, ASKING_FILTER, present_filter(m));
 		break;
 	case DO_SORT:
-		ask_for(m, ASKING_SORT, (struct bytes){0});
+		model_ask_text(m, ASKING_SORT, (struct bytes){0});
 		break;
 	case DO_MARK:
 		mark(m);
@@ -767,7 +823,7 @@ void model_act(struct model *m, enum action a)
 		break;
 	case DO_RESYNC_ALL:
 		if (m->connected)
-			ask_for(m, ASKING_RESYNC_ALL, (struct bytes){0});
+			model_ask_text(m, ASKING_RESYNC_ALL, (struct bytes){0});
 		break;
 	case DO_FOLLOW:
 		follow(m);
@@ -782,7 +838,7 @@ void model_act(struct model *m, enum action a)
 		copy_or_show(m, TODO_COPY);
 		break;
 	case DO_WRITE:
-		ask_for(m, ASKING_WRITE, (struct bytes){0});
+		model_ask_text(m, ASKING_WRITE, (struct bytes){0});
 		break;
 	case DO_MOUSE:
 		m->todo |= TODO_MOUSE;
@@ -823,7 +879,8 @@ void model_act(struct model *m, enum action a)
  * the next ones mean what will have been found. */
 static bool must_wait(struct model *m, uint32_t key)
 {
-	if (m->asking != ASKING_NOTHING || !m->connected || !model_shows_rows(m))
+	if (m->asking != ASKING_NOTHING || m->dialog != DIALOG_NONE || !m->connected ||
+	    !model_shows_rows(m))
 		return false;
 	const struct listing *l = model_listing(m);
 	if (m->finding)
@@ -835,6 +892,10 @@ static void do_key(struct model *m, uint32_t key)
 {
 	if (m->asking != ASKING_NOTHING) {
 		asked_key(m, key);
+		return;
+	}
+	if (m->dialog != DIALOG_NONE) {
+		dialog_key(m, key);
 		return;
 	}
 	enum action a = key_action(key, model_place(m));
@@ -869,7 +930,8 @@ void model_key(struct model *m, uint32_t key)
 	enum action a = key_action(key, model_place(m));
 	buf_clear(&m->message);
 	/* Leaving works always, and forgets what was typed ahead; first a search is left. */
-	if (m->asking == ASKING_NOTHING && (a == DO_QUIT_AT_ONCE || a == DO_QUIT || a == DO_BACK)) {
+	if (m->asking == ASKING_NOTHING && m->dialog == DIALOG_NONE &&
+	    (a == DO_QUIT_AT_ONCE || a == DO_QUIT || a == DO_BACK)) {
 		m->n_waiting = 0;
 		if (m->finding) {
 			m->finding = false;
@@ -892,7 +954,7 @@ void model_key(struct model *m, uint32_t key)
 void model_paste(struct model *m, struct bytes text)
 {
 	buf_clear(&m->message);
-	if (m->asking >= ASKING_FIND && m->asking <= ASKING_WRITE)
+	if (m->asking >= ASKING_FIND && m->asking <= ASKING_RESTORE)
 		prompt_paste(&m->prompt, text);
 	else
 		model_say(m, LOOK_PLAIN, "Pasted text does nothing here");
@@ -909,10 +971,10 @@ static void click_body(struct model *m, int line)
 {
 	if (!model_shows_rows(m)) {
 		uint64_t at = m->page_top[m->view] + (uint64_t)line;
-		if (at >= m->page.n || (model_place(m) & (IN_TRANSFERS | IN_EVENTS)) == 0)
+		if (at >= m->page.n || !model_selects_lines(m))
 			return;
 		if (m->page_at[m->view] == at)
-			go_to_file(m);
+			model_key(m, K_ENTER);
 		else
 			m->page_at[m->view] = at;
 		m->tail = false;
@@ -948,7 +1010,7 @@ static void click_keys(struct model *m, int x)
 
 void model_mouse(struct model *m, enum mouse what, int y, int x)
 {
-	if (m->asking != ASKING_NOTHING)
+	if (m->asking != ASKING_NOTHING || m->dialog != DIALOG_NONE)
 		return;
 	buf_clear(&m->message);
 	if (what != MOUSE_CLICK) {

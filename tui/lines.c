@@ -49,6 +49,43 @@ void lines_show(struct lines *l, struct bytes raw, bool ascii)
 	show(&l->text, raw, ascii);
 }
 
+/* How many bytes of the text fit into a line; the rest begins without blanks. */
+static size_t fitting(struct bytes text, size_t width)
+{
+	size_t n = 0, columns = 0, blank = 0;
+	while (n < text.len) {
+		uint32_t cp;
+		size_t len = text_decode(text.p + n, text.len - n, &cp);
+		if (len == 0)
+			len = 1, cp = '?';
+		columns += text_width(cp);
+		if (columns > width && n > 0)
+			return blank > 0 ? blank : n;
+		if (cp == ' ')
+			blank = n;
+		n += len;
+	}
+	return n;
+}
+
+void lines_wrap(struct lines *l, unsigned look, struct bytes shown, size_t width)
+{
+	while (shown.len > 0) {
+		size_t n = fitting(shown, width > 0 ? width : 1);
+		lines_next(l, look);
+		buf_add(&l->text, shown.p, n);
+		while (n < shown.len && shown.p[n] == ' ')
+			n++;
+		shown.p += n;
+		shown.len -= n;
+	}
+}
+
+void lines_number(struct lines *l, uint32_t number)
+{
+	l->lines[l->n - 1].number = number;
+}
+
 struct bytes lines_last(const struct lines *l)
 {
 	size_t from = l->lines[l->n - 1].from;

@@ -20,6 +20,9 @@ static const struct {
 	[VIEW_CONFLICTS] = {"Conflicts", IN_ROWS},
 	[VIEW_EVENTS] = {"Events", IN_EVENTS},
 	[VIEW_SERVERS] = {"Servers", IN_SERVERS},
+	[VIEW_TRASH] = {"Trash", IN_TRASH},
+	[VIEW_HISTORY] = {"History", IN_HISTORY},
+	[VIEW_HELD] = {"Held deletions", IN_HELD},
 	[VIEW_DETAILS] = {"Details", IN_DETAILS},
 	[VIEW_HELP] = {"Help", IN_HELP},
 };
@@ -36,7 +39,7 @@ unsigned model_place(const struct model *m)
 
 bool model_selects_lines(const struct model *m)
 {
-	return (model_place(m) & (IN_TRANSFERS | IN_EVENTS)) != 0;
+	return (model_place(m) & (IN_TRANSFERS | IN_EVENTS | IN_PAST | IN_HELD)) != 0;
 }
 
 bool model_shows_rows(const struct model *m)
@@ -74,6 +77,10 @@ void model_release(struct model *m)
 	listing_release(&m->conflicts);
 	news_release(&m->news);
 	lines_release(&m->page);
+	lines_release(&m->dialog_page);
+	settle_release(&m->settle);
+	holds_release(&m->holds);
+	pasts_release(&m->pasts);
 	lines_release(&m->details);
 	pathset_release(&m->marks);
 	prompt_release(&m->prompt);
@@ -95,16 +102,27 @@ void model_say(struct model *m, unsigned look, const char *fmt, ...)
 
 bool model_offers(const struct model *m, enum action a)
 {
-	return !m->readonly || (a != DO_RESYNC && a != DO_RESYNC_ALL);
+	static const enum action changing[] = {DO_RESYNC, DO_RESYNC_ALL, DO_UNDO, DO_DECIDE,
+					       DO_RESTORE};
+	for (size_t i = 0; m->readonly && i < ARRAY_LEN(changing); i++)
+		if (changing[i] == a)
+			return false;
+	return true;
 }
 
 /* ---- asking ------------------------------------------------------------------------------ */
 
 bool model_ask(struct model *m, enum model_request what, const char *method, struct buf *params)
 {
+	return model_ask_tagged(m, what, (m->finds & 0xfff) << 4 | (unsigned)m->view, method,
+				params);
+}
+
+bool model_ask_tagged(struct model *m, enum model_request what, unsigned low, const char *method,
+		      struct buf *params)
+{
 	bool sent = m->ask(m->ctx, method, params,
-			   (uint32_t)TAG_MODEL << 24 | (uint32_t)what << 16 |
-				   (m->finds & 0xfff) << 4 | (uint32_t)m->view);
+			   (uint32_t)TAG_MODEL << 24 | (uint32_t)what << 16 | (low & 0xffff));
 	buf_release(params);
 	return sent;
 }
@@ -127,6 +145,27 @@ void model_ask_row(struct model *m)
 	m->details_asked = model_ask(m, ASK_ROW, "row", &p);
 }
 
+static struct bytes details_path(const struct model *m)
+{
+	return (struct bytes){m->details_path.data, m->details_path.len};
+}
+
+/* What a view shows that nobody tells by himself. */
+static void ask_for_view(struct model *m)
+{
+	if (!m->connected)
+		return;
+	if (m->view == VIEW_SERVERS)
+		ask_plain(m, ASK_PEERS, "peers");
+	if (m->view == VIEW_HELD)
+		holds_ask(m);
+	if (m->view == VIEW_DETAILS) {
+		model_ask_row(m);
+		past_open(m, PAST_HISTORY_OF, details_path(m));
+		past_open(m, PAST_TRASH_OF, details_path(m));
+	}
+}
+
 /* ---- the connection ---------------------------------------------------------------------- */
 
 void model_up(struct model *m)
@@ -144,8 +183,7 @@ void model_up(struct model *m)
 	wire_put_uint(&p, "since", m->news.next_event);
 	model_ask(m, ASK_EVENTS, "events", &p);
 	ask_plain(m, ASK_PEERS, "peers");
-	if (m->view == VIEW_DETAILS)
-		model_ask_row(m);
+	ask_for_view(m);
 }
 
 void model_down(struct model *m, const char *reason, int64_t retry_ms)
@@ -167,7 +205,12 @@ void model_down(struct model *m, const char *reason, int64_t retry_ms)
 	buf_addf(&m->reason, "%s", reason);
 	listing_lost(&m->files);
 	listing_lost(&m->conflicts);
+	settle_lost(m);
+	holds_lost(m);
+	past_lost(m);
 }
+
+static void prepare(struct model *m);
 
 /* ---- what comes in ----------------------------------------------------------------------- */
 
@@ -289,12 +332,20 @@ void model_answer(struct model *m, uint32_t tag, const msgpack_object *result, c
 		on_resync(m, result, error);
 	} else if (what == ASK_FIND) {
 		on_find(m, tag, result);
+	} else if (what >= ASK_CONFLICT && what <= ASK_UNDO) {
+		settle_answer(m, what, tag & 0xffff, result, error);
+	} else if (what == ASK_HELD || what == ASK_DECIDE) {
+		holds_answer(m, what, result);
+	} else if (what == ASK_PAST) {
+		past_answer(m, tag & 0xffff, result);
+	} else if (what == ASK_RESTORE) {
+		past_restored(m, result);
 	} else if (result) {
 		switch ((enum model_request)what) {
 		case ASK_STATUS:
 			news_status(&m->news, result, m->now);
 			/* The room for rows is known now: the first window is asked for right. */
-			model_prepare(m);
+			prepare(m);
 			break;
 		case ASK_EVENTS:
 			on_events(m, result);
@@ -302,9 +353,7 @@ void model_answer(struct model *m, uint32_t tag, const msgpack_object *result, c
 		case ASK_PEERS:
 			news_peers(&m->news, result);
 			break;
-		case ASK_FIND:
-		case ASK_ROW:
-		case ASK_RESYNC:
+		default:
 			break;
 		}
 	}
@@ -322,6 +371,8 @@ void model_notify(struct model *m, const char *method, const msgpack_object *par
 		news_status(&m->news, params, m->now);
 		if (m->view == VIEW_SERVERS)
 			ask_plain(m, ASK_PEERS, "peers");
+		if (m->view == VIEW_HELD)
+			holds_ask(m);
 	} else if (strcmp(method, "progress") == 0) {
 		news_progress(&m->news, params);
 		if (m->news.progress.n > 0)
@@ -351,13 +402,11 @@ void model_set_view(struct model *m, enum view v)
 		listing_open(&m->conflicts);
 	if (v == VIEW_EVENTS)
 		m->new_events = 0;
-	if (v == VIEW_SERVERS && m->connected)
-		ask_plain(m, ASK_PEERS, "peers");
 	if (v == VIEW_DETAILS) {
 		lines_clear(&m->details);
 		m->details_known = m->details_asked = false;
-		model_ask_row(m);
 	}
+	ask_for_view(m);
 	if (v == VIEW_DETAILS || v == VIEW_HELP)
 		m->page_top[v] = m->page_at[v] = 0;
 }
@@ -402,7 +451,38 @@ static void scroll_page(struct model *m)
 		*top = n > h ? n - h : 0;
 }
 
-void model_prepare(struct model *m)
+/* The list that a view shows; -1: none. */
+static int past_of(enum view v)
+{
+	return v == VIEW_TRASH ? PAST_TRASH : v == VIEW_HISTORY ? PAST_HISTORY : -1;
+}
+
+/* Long lists of the past are built only when something in them has changed. */
+static void build_page(struct model *m)
+{
+	int past = past_of(m->view);
+	uint64_t generation = past < 0 ? 0 : m->pasts.lists[past].generation * 2 + m->connected;
+	if (past >= 0 && m->page_view == m->view && m->page_generation == generation)
+		return;
+	page_build(m, m->view, &m->page);
+	m->page_view = m->view;
+	m->page_generation = generation;
+}
+
+static void build_dialog(struct model *m)
+{
+	if (m->dialog == DIALOG_NONE)
+		return;
+	dialog_build(m, &m->dialog_page, dialog_width(m));
+	size_t n = m->dialog_page.n;
+	struct dialog_box b = dialog_place(m, n);
+	size_t rows = b.height > 1 + b.frame ? (size_t)(b.height - 1 - b.frame) : 0;
+	if (m->dialog_top + rows + 1 > n)
+		m->dialog_top = n > rows + 1 ? n - rows - 1 : 0;
+}
+
+/* All that is shown, but for the promise that it will be. */
+static void prepare(struct model *m)
 {
 	int width = m->layout.width, height = m->layout.height;
 	struct layout_facts facts = {.servers = m->news.status.n_servers};
@@ -420,10 +500,19 @@ void model_prepare(struct model *m)
 	listing_set_height(&m->files, rows);
 	listing_set_height(&m->conflicts, rows);
 	if (!model_shows_rows(m)) {
-		page_build(m, m->view, &m->page);
-		lines_end(&m->page);
+		build_page(m);
 		scroll_page(m);
+		if (past_of(m->view) >= 0 && m->connected)
+			past_follow(m, (enum past)past_of(m->view), m->page.n,
+				    m->page_at[m->view], rows);
 	}
+	build_dialog(m);
+}
+
+void model_prepare(struct model *m)
+{
+	prepare(m);
+	m->dialog_shown = m->dialog != DIALOG_NONE;
 }
 
 void model_resize(struct model *m, int width, int height)

@@ -6,12 +6,16 @@
 #ifndef TUTTI_MODEL_H
 #define TUTTI_MODEL_H
 
+#include "dialog.h"
+#include "holds.h"
 #include "keys.h"
 #include "layout.h"
 #include "lines.h"
 #include "listing.h"
 #include "news.h"
+#include "past.h"
 #include "prompt.h"
+#include "settle.h"
 
 enum view {
 	VIEW_FILES,
@@ -19,6 +23,9 @@ enum view {
 	VIEW_CONFLICTS,
 	VIEW_EVENTS,
 	VIEW_SERVERS,
+	VIEW_TRASH,
+	VIEW_HISTORY,
+	VIEW_HELD,
 	VIEW_DETAILS,
 	VIEW_HELP,
 	VIEWS_N
@@ -31,7 +38,8 @@ enum prompt_kind {
 	ASKING_FIND,
 	ASKING_FILTER,
 	ASKING_GO,
-	ASKING_WRITE,      /* these four take a line of text */
+	ASKING_WRITE,
+	ASKING_RESTORE,    /* these five take a line of text */
 	ASKING_SORT,
 	ASKING_RESYNC_ALL, /* these two take one letter */
 };
@@ -43,6 +51,7 @@ enum todo {
 	TODO_REDRAW = 4,
 	TODO_COPY = 8,    /* todo_text: the path */
 	TODO_SHOW = 16,   /* todo_text: the path */
+	TODO_DIFF = 512,  /* todo_text: two paths, with a NUL between */
 	TODO_WRITE = 32,  /* todo_text: the file */
 	TODO_MOUSE = 64,
 	TODO_RETRY = 128, /* connect now */
@@ -76,6 +85,8 @@ struct model {
 	enum view back[4];
 	unsigned n_back;
 	struct lines page;    /* of the views that are no table */
+	enum view page_view;  /* what the page shows, ... */
+	uint64_t page_generation; /* ... and as of when, if that view has generations */
 	uint64_t page_top[VIEWS_N], page_at[VIEWS_N];
 	bool tail;            /* Events: stay on the last */
 	struct buf event_filter; /* Events shows only lines with this text */
@@ -93,6 +104,14 @@ struct model {
 	struct prompt prompt;
 	struct buf message;   /* until the next key; safe to show */
 	uint8_t message_look;
+
+	enum dialog dialog;
+	struct lines dialog_page;
+	bool dialog_shown;    /* with all that it decides on */
+	size_t dialog_top;    /* lines that are scrolled away */
+	struct settle settle;
+	struct holds holds;
+	struct pasts pasts;
 
 	struct buf details_path;
 	struct lines details;
@@ -141,9 +160,29 @@ void model_prepare(struct model *m);
 /* Milliseconds until something shown changes by itself; 0: never. */
 int64_t model_tick_ms(const struct model *m);
 
-/* Between model.c and actions.c. */
-enum model_request { ASK_STATUS, ASK_EVENTS, ASK_PEERS, ASK_ROW, ASK_FIND, ASK_RESYNC };
+/* Between the parts of the model. */
+enum model_request {
+	ASK_STATUS,
+	ASK_EVENTS,
+	ASK_PEERS,
+	ASK_ROW,
+	ASK_FIND,
+	ASK_RESYNC,
+	ASK_CONFLICT,
+	ASK_MARKED,
+	ASK_RESOLVE,
+	ASK_RESOLVE_MANY,
+	ASK_UNDO, /* these five: settle.c */
+	ASK_HELD,
+	ASK_DECIDE, /* holds.c */
+	ASK_PAST,
+	ASK_RESTORE, /* past.c */
+};
 bool model_ask(struct model *m, enum model_request what, const char *method, struct buf *params);
+/* `low`, 16 bits, comes back with the answer. Both empty the params; false: no connection. */
+bool model_ask_tagged(struct model *m, enum model_request what, unsigned low, const char *method,
+		      struct buf *params);
+void model_ask_text(struct model *m, enum prompt_kind what, struct bytes text); /* a prompt */
 void model_ask_row(struct model *m);   /* of details_path */
 void model_set_view(struct model *m, enum view v);
 struct listing *model_rows(struct model *m); /* the listing of the view, or that of Files */
@@ -155,7 +194,7 @@ bool model_shows_rows(const struct model *m);            /* Files or Conflicts *
 const struct listing *model_listing(const struct model *m); /* the one that is shown */
 bool model_is_marked(const struct model *m, uint64_t position, const struct listing_row *r);
 unsigned model_place(const struct model *m);             /* enum key_place of the view */
-bool model_selects_lines(const struct model *m);         /* Transfers, Events */
+bool model_selects_lines(const struct model *m);         /* Transfers, Events ... */
 bool model_offers(const struct model *m, enum action a); /* read-only programs offer less */
 const char *view_name(enum view v);
 

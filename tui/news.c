@@ -9,29 +9,6 @@
 /* A year; what is beyond is nonsense. */
 static const uint64_t retry_ms_max = UINT64_C(366) * 24 * 3600 * 1000;
 
-void own_set(struct own *o, struct bytes b)
-{
-	uint8_t *p = xmalloc(b.len + 1);
-	if (b.len > 0)
-		memcpy(p, b.p, b.len);
-	p[b.len] = 0;
-	free(o->p);
-	*o = (struct own){p, b.len};
-}
-
-void own_release(struct own *o)
-{
-	free(o->p);
-	*o = (struct own){0};
-}
-
-static void get_own(const msgpack_object *map, const char *key, struct own *out)
-{
-	struct bytes b;
-	wire_get_bytes(map, key, &b);
-	own_set(out, b);
-}
-
 static uint64_t get_uint(const msgpack_object *map, const char *key)
 {
 	uint64_t v;
@@ -79,11 +56,11 @@ static void status_release(struct status *s)
 
 static void read_server(struct server *s, const msgpack_object *o)
 {
-	get_own(o, "name", &s->name);
-	get_own(o, "id", &s->id);
-	get_own(o, "address", &s->address);
-	get_own(o, "state", &s->state);
-	get_own(o, "error", &s->error);
+	own_get(o, "name", &s->name);
+	own_get(o, "id", &s->id);
+	own_get(o, "address", &s->address);
+	own_get(o, "state", &s->state);
+	own_get(o, "error", &s->error);
 	own_set(&s->direction, (struct bytes){0});
 	s->since = get_time(o, "since");
 	s->retry_ms = get_uint(o, "retry_ms");
@@ -125,8 +102,8 @@ void news_status(struct news *n, const msgpack_object *m, int64_t now)
 {
 	const msgpack_object *list = wire_get(m, "replicas");
 	struct status s = {.known = true, .received = now};
-	get_own(m, "name", &s.name);
-	get_own(m, "root", &s.root);
+	own_get(m, "name", &s.name);
+	own_get(m, "root", &s.root);
 	s.rows = get_uint(m, "rows");
 	s.files = get_uint(m, "files");
 	s.bytes = get_uint(m, "bytes");
@@ -145,9 +122,9 @@ void news_status(struct news *n, const msgpack_object *m, int64_t now)
 	s.n_problems = wire_count(list) < PROBLEMS_MAX ? wire_count(list) : PROBLEMS_MAX;
 	s.problems = xcalloc(s.n_problems + 1, sizeof(*s.problems));
 	for (size_t i = 0; i < s.n_problems; i++) {
-		get_own(wire_at(list, i), "path", &s.problems[i].path);
-		get_own(wire_at(list, i), "replica", &s.problems[i].replica);
-		get_own(wire_at(list, i), "reason", &s.problems[i].reason);
+		own_get(wire_at(list, i), "path", &s.problems[i].path);
+		own_get(wire_at(list, i), "replica", &s.problems[i].replica);
+		own_get(wire_at(list, i), "reason", &s.problems[i].reason);
 	}
 	list = wire_get(m, "notes");
 	s.n_notes = wire_count(list) < NOTES_MAX ? wire_count(list) : NOTES_MAX;
@@ -173,7 +150,7 @@ void news_peers(struct news *n, const msgpack_object *m)
 				continue;
 			s->in = get_uint(o, "in");
 			s->out = get_uint(o, "out");
-			get_own(o, "direction", &s->direction);
+			own_get(o, "direction", &s->direction);
 		}
 	}
 }
@@ -212,9 +189,9 @@ void news_progress(struct news *n, const msgpack_object *m)
 	for (size_t i = 0; i < p->n; i++) {
 		const msgpack_object *o = wire_at(list, i);
 		struct transfer *t = &p->transfers[i];
-		get_own(o, "path", &t->path);
-		get_own(o, "from", &t->from);
-		get_own(o, "to", &t->to);
+		own_get(o, "path", &t->path);
+		own_get(o, "from", &t->from);
+		own_get(o, "to", &t->to);
 		t->done = get_uint(o, "done");
 		t->size = get_uint(o, "size");
 		t->rate = get_uint(o, "rate");
@@ -282,10 +259,10 @@ bool news_event(struct news *n, const msgpack_object *m)
 	struct event *e = new_event(n);
 	e->n = number;
 	e->time = get_time(m, "time");
-	get_own(m, "event", &e->what);
-	get_own(m, "path", &e->path);
-	get_own(m, "replica", &e->replica);
-	get_own(m, "detail", &e->detail);
+	own_get(m, "event", &e->what);
+	own_get(m, "path", &e->path);
+	own_get(m, "replica", &e->replica);
+	own_get(m, "detail", &e->detail);
 	n->next_event = number + 1;
 	return true;
 }

@@ -3,7 +3,7 @@
 #ifndef TUTTI_NEWS_H
 #define TUTTI_NEWS_H
 
-#include "base.h"
+#include "own.h"
 
 #include <msgpack.h>
 
@@ -14,18 +14,6 @@ enum {
 	PROBLEMS_MAX = 1000,
 	NOTES_MAX = 32,
 };
-
-/* An own copy of bytes; never NULL after own_set(). */
-struct own {
-	uint8_t *p;
-	size_t len;
-};
-void own_set(struct own *o, struct bytes b);
-void own_release(struct own *o);
-static inline struct bytes own_bytes(const struct own *o)
-{
-	return (struct bytes){o->p, o->len};
-}
 
 struct server {
 	struct own name, id, address, state, error;

@@ -176,6 +176,10 @@ static const struct {
 	{"peer-down", "R is gone"},
 	{"resync", "resync of P by R"},
 	{"scan", "R looked through its folder"},
+	{"resolved", "the conflict of P was settled on R"},
+	{"undone", "a resolution of P was undone on R"},
+	{"restored", "P was restored on R"},
+	{"held", "deletions are held on R"},
 	{"note", ""},
 };
 
@@ -209,11 +213,11 @@ void event_words(struct buf *out, const struct event *e, bool ascii)
 	}
 }
 
-static unsigned event_look(const struct event *e)
+unsigned event_look(const struct event *e)
 {
 	struct bytes what = own_bytes(&e->what);
 	if (bytes_eq(what, bytes_of("failed")) || bytes_eq(what, bytes_of("conflict")) ||
-	    bytes_eq(what, bytes_of("peer-down")))
+	    bytes_eq(what, bytes_of("peer-down")) || bytes_eq(what, bytes_of("held")))
 		return LOOK_BAD;
 	return LOOK_PLAIN;
 }
@@ -409,6 +413,16 @@ void page_details(struct lines *out, const struct model *m, const msgpack_object
 	}
 }
 
+static void trash_page(const struct model *m, struct lines *out)
+{
+	past_page(m, PAST_TRASH, out);
+}
+
+static void history_page(const struct model *m, struct lines *out)
+{
+	past_page(m, PAST_HISTORY, out);
+}
+
 static void details_page(const struct model *m, struct lines *out)
 {
 	for (size_t i = 0; i < m->details.n; i++) {
@@ -421,6 +435,7 @@ static void details_page(const struct model *m, struct lines *out)
 		lines_addf(out, m->connected ? " Asking the server ..."
 					     : " There is no connection to the server.");
 	}
+	past_details(m, out);
 }
 
 /* ---- help -------------------------------------------------------------------------------- */
@@ -473,7 +488,8 @@ void page_build(const struct model *m, enum view view, struct lines *out)
 	static void (*const pages[VIEWS_N])(const struct model *m, struct lines *out) = {
 		[VIEW_TRANSFERS] = transfers_page, [VIEW_EVENTS] = events_page,
 		[VIEW_SERVERS] = servers_page,     [VIEW_DETAILS] = details_page,
-		[VIEW_HELP] = help_page,
+		[VIEW_HELP] = help_page,           [VIEW_TRASH] = trash_page,
+		[VIEW_HISTORY] = history_page,     [VIEW_HELD] = holds_page,
 	};
 	lines_clear(out);
 	if (pages[view])

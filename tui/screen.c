@@ -178,11 +178,18 @@ static void child_ended(struct ev_loop *loop, ev_io *w, int events)
 	resize(p);
 }
 
-/* Runs $PAGER on a file that is open as descriptor 0 of the child would not show its name: the
- * path is passed as an argument, after "--" so that no name is taken for an option. */
-static void run_pager(struct program *p, const char *path)
+/* What the shell runs for them: paths are its arguments, never part of the command, and begin with
+ * a slash, so that no name is taken for an option. */
+static const char view_command[] = " -- \"$1\"";
+static const char diff_command[] =
+	"{ if cmp -s \"$1\" \"$2\"; then echo 'The two versions are the same.'; "
+	"else ls -ln \"$1\" \"$2\"; cmp \"$1\" \"$2\"; diff -u \"$1\" \"$2\"; fi; } 2>&1 | ";
+
+/* Runs $PAGER on a file, or on the difference of two (`other` not NULL). */
+static void run_pager(struct program *p, const char *path, const char *other)
 {
 	const char *pager = getenv("PAGER");
+	pager = pager && *pager ? pager : "less";
 	terminal_leave();
 	fflush(stdout);
 	p->child = fork();
@@ -193,8 +200,9 @@ static void run_pager(struct program *p, const char *path)
 			signal(defaults[i], SIG_DFL);
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
-		char *command = xasprintf("%s -- \"$1\"", pager && *pager ? pager : "less");
-		execl("/bin/sh", "sh", "-c", command, "tutti", path, (char *)NULL);
+		char *command = other ? xasprintf("%s%s", diff_command, pager)
+				      : xasprintf("%s%s", pager, view_command);
+		execl("/bin/sh", "sh", "-c", command, "tutti", path, other, (char *)NULL);
 		_exit(127);
 	}
 	/* By number, as not every C library has a function for it. */
@@ -211,24 +219,39 @@ static void run_pager(struct program *p, const char *path)
 	ev_io_start(p->loop, &p->child_end);
 }
 
-/* The file as it is here; only if the server is a local one, for else the same path may be
- * another file. */
-static void show_file(struct program *p, struct bytes path)
+/* The name of a file here, for the caller to free; NULL, and it was said why not. Only if the
+ * server is a local one, for else the same path may be another file. */
+static char *local_file(struct program *p, struct bytes path)
 {
 	const struct status *st = &p->model.news.status;
 	struct stat sb;
-	if (!strchr(p->options->address, '/') || !st->known) {
+	if (!strchr(p->options->address, '/') || !st->known || st->root.len == 0 ||
+	    st->root.p[0] != '/') {
 		model_say(&p->model, LOOK_PLAIN,
 			  "Only files of a server on this machine can be shown");
-		return;
+		return NULL;
 	}
 	char *file = xasprintf("%.*s/%.*s", (int)st->root.len, (const char *)st->root.p,
 			       (int)path.len, (const char *)path.p);
-	if (lstat(file, &sb) < 0 || !S_ISREG(sb.st_mode))
-		model_say(&p->model, LOOK_PLAIN, "There is no such file here to show");
-	else
-		run_pager(p, file);
+	if (lstat(file, &sb) == 0 && S_ISREG(sb.st_mode))
+		return file;
+	model_say(&p->model, LOOK_PLAIN, "There is no such file here to show");
 	free(file);
+	return NULL;
+}
+
+/* `text`: one path, or two with a NUL between: the difference. */
+static void show_files(struct program *p, struct bytes text)
+{
+	const uint8_t *end = text.len > 0 ? memchr(text.p, '\0', text.len) : NULL;
+	struct bytes one = {text.p, end ? (size_t)(end - text.p) : text.len};
+	char *file = local_file(p, one), *other = NULL;
+	if (file && end)
+		other = local_file(p, (struct bytes){end + 1, text.len - one.len - 1});
+	if (file && (other || !end))
+		run_pager(p, file, other);
+	free(file);
+	free(other);
 }
 
 static void run_todo(struct program *p)
@@ -247,8 +270,8 @@ static void run_todo(struct program *p)
 		terminal_copy(text);
 		model_say(m, LOOK_PLAIN, "The path was given to the terminal's clipboard");
 	}
-	if (todo & TODO_SHOW)
-		show_file(p, text);
+	if (todo & (TODO_SHOW | TODO_DIFF))
+		show_files(p, text);
 	if (todo & TODO_WRITE) {
 		if (p->export)
 			model_say(m, LOOK_PLAIN, "A table is being written already");

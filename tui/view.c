@@ -2,6 +2,20 @@
 #include "config.h"
 #include "view.h"
 
+/* Whose past it is, if not that of all files. */
+static void past_head(const struct model *m, struct grid *s, int x)
+{
+	const struct buf *under =
+		&m->pasts.lists[m->view == VIEW_TRASH ? PAST_TRASH : PAST_HISTORY].under;
+	struct buf shown = {0};
+	if (under->len == 0)
+		return;
+	show(&shown, buf_bytes(under), m->ascii);
+	x += grid_put(s, m->layout.heads.y, x, " of ", LOOK_HEAD);
+	grid_field(s, m->layout.heads.y, x, s->width - x, buf_bytes(&shown), GRID_MIDDLE, LOOK_HEAD);
+	buf_release(&shown);
+}
+
 void view_lines(const struct model *m, struct grid *s)
 {
 	const struct layout *l = &m->layout;
@@ -10,7 +24,9 @@ void view_lines(const struct model *m, struct grid *s)
 
 	if (l->heads.h > 0) {
 		grid_fill(s, l->heads.y, 0, s->width, LOOK_HEAD);
-		grid_put(s, l->heads.y, 1, view_name(m->view), LOOK_HEAD);
+		int x = 1 + grid_put(s, l->heads.y, 1, view_name(m->view), LOOK_HEAD);
+		if (model_place(m) & IN_PAST)
+			past_head(m, s, x);
 	}
 	grid_cursor(s, l->body.y, 0);
 	for (int i = 0; i < l->body.h && top + (uint64_t)i < m->page.n; i++) {
@@ -43,5 +59,6 @@ void view_draw(const struct model *m, struct grid *s)
 	view_status(m, s);
 	view_transfers(m, s);
 	view_event(m, s);
+	view_dialog(m, s);
 	view_keys(m, s);
 }

@@ -17,6 +17,7 @@ void view_servers(const struct model *m, struct grid *s);
 void view_status(const struct model *m, struct grid *s);
 void view_transfers(const struct model *m, struct grid *s);
 void view_event(const struct model *m, struct grid *s);
+void view_dialog(const struct model *m, struct grid *s); /* over all that */
 void view_keys(const struct model *m, struct grid *s);
 
 /* "-- left -- left      right --" helper: text that is put together and drawn at the right edge. */

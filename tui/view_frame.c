@@ -62,7 +62,10 @@ static bool trouble(const struct model *m, struct buf *out)
 	}
 	if (st->held > 0 && (all || out->len == begin)) {
 		format_count(n, st->held);
-		buf_addf(out, "%s%s held", out->len > begin ? "  " : "", n);
+		buf_addf(out, "%s%s ", out->len > begin ? "  " : "", n);
+		if (all)
+			buf_addf(out, "deletion%s ", st->held == 1 ? "" : "s");
+		buf_addf(out, m->layout.width >= 100 ? "held (8)" : "held");
 	}
 	if (away > 0 && (all || out->len == begin))
 		buf_addf(out, "%s%zu server%s offline", out->len > begin ? "  " : "", away,
@@ -292,8 +295,12 @@ void view_status(const struct model *m, struct grid *s)
 	position_words(m, &left);
 	if (m->layout.transfers_in_status)
 		short_transfers(m, &left);
-	const struct buf *filter = m->view == VIEW_EVENTS ? &m->event_filter : &t->filter;
-	if (s->width >= 60 && (m->view == VIEW_FILES || m->view == VIEW_EVENTS)) {
+	const struct buf *filter = m->view == VIEW_EVENTS    ? &m->event_filter
+				   : m->view == VIEW_TRASH   ? &m->pasts.lists[PAST_TRASH].filter
+				   : m->view == VIEW_HISTORY ? &m->pasts.lists[PAST_HISTORY].filter
+							     : &t->filter;
+	bool filters = model_place(m) & (IN_EVENTS | IN_PAST);
+	if (s->width >= 60 && (m->view == VIEW_FILES || filters)) {
 		if (filter->len > 0) {
 			struct buf shown = {0}, cut = {0};
 			show(&shown, buf_bytes(filter), m->ascii);
@@ -302,7 +309,7 @@ void view_status(const struct model *m, struct grid *s)
 			buf_add(&right, cut.data, cut.len);
 			buf_release(&shown);
 			buf_release(&cut);
-		} else if (m->view == VIEW_EVENTS || !t->query.only) {
+		} else if (filters || !t->query.only) {
 			buf_addf(&right, "no filter");
 		}
 		if (m->view == VIEW_FILES && t->query.only)
@@ -454,6 +461,7 @@ static void prompt_line(const struct model *m, struct grid *s, int y)
 		[ASKING_FILTER] = "Filter: ",
 		[ASKING_GO] = ":",
 		[ASKING_WRITE] = "Write the table to: ",
+		[ASKING_RESTORE] = "Restore to: ",
 		[ASKING_SORT] =
 			"Sort by: n name  s size  d date  v state  r reverse  (Esc: as it is)",
 		[ASKING_RESYNC_ALL] = "Resync everything on all servers? y: yes, any other key: no",
@@ -494,6 +502,11 @@ void view_keys(const struct model *m, struct grid *s)
 	}
 	if (m->layout.keys.h == 0)
 		return;
+	if (m->dialog != DIALOG_NONE) {
+		grid_put(s, y, 1 + grid_put(s, y, 1, "Esc", LOOK_STRONG), " Leave the question",
+			 LOOK_PLAIN);
+		return;
+	}
 	struct bar_item items[BAR_ITEMS_MAX];
 	size_t n = model_key_bar(m, s->width, items);
 	for (size_t i = 0; i < n; i++) {

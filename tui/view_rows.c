@@ -151,37 +151,14 @@ void view_rows(const struct model *m, struct grid *s)
 	if (t->total == 0) {
 		struct buf words = {0};
 		empty_words(m, &words);
-		/* Wrapped by hand: it may be longer than the line. */
-		struct bytes left = buf_bytes(&words);
-		for (int i = 0; i < body.h && left.len > 0; i++) {
-			struct buf cut = {0};
-			size_t room = s->width > 2 ? (size_t)s->width - 2 : (size_t)s->width;
-			size_t n = 0, columns = 0, blank = 0;
-			while (n < left.len) {
-				uint32_t cp;
-				size_t len = text_decode(left.p + n, left.len - n, &cp);
-				if (len == 0)
-					break;
-				columns += text_width(cp);
-				if (columns > room)
-					break;
-				if (cp == ' ')
-					blank = n;
-				n += len;
-			}
-			if (n < left.len && blank > 0)
-				n = blank;
-			if (n == 0)
-				break;
-			buf_add(&cut, left.p, n);
-			grid_text(s, body.y + i, s->width > 2 ? 1 : 0, s->width, buf_bytes(&cut),
+		struct lines wrapped = {0};
+		int margin = s->width > 2 ? 1 : 0;
+		lines_wrap(&wrapped, LOOK_PLAIN, buf_bytes(&words), (size_t)(s->width - 2 * margin));
+		lines_end(&wrapped);
+		for (int i = 0; i < body.h && (size_t)i < wrapped.n; i++)
+			grid_text(s, body.y + i, margin, s->width, lines_text(&wrapped, (size_t)i),
 				  LOOK_PLAIN);
-			buf_release(&cut);
-			while (n < left.len && left.p[n] == ' ')
-				n++;
-			left.p += n;
-			left.len -= n;
-		}
+		lines_release(&wrapped);
 		buf_release(&words);
 		grid_cursor(s, body.y, 0);
 		return;

@@ -1,0 +1,41 @@
+/*
+ * The one dialog that may be open over a screen: which one, its text, and its keys. Opened only by
+ * a key, never by the network; left by Esc without anything done. A key that decides works once
+ * the dialog was drawn with what it decides on, so that nothing typed ahead decides unseen.
+ */
+#ifndef TUTTI_DIALOG_H
+#define TUTTI_DIALOG_H
+
+#include "lines.h"
+
+enum dialog {
+	DIALOG_NONE,
+	DIALOG_CONFLICT, /* one: settle.h */
+	DIALOG_MARKED,   /* many: settle.h */
+	DIALOG_HELD,     /* holds.h */
+	DIALOG_RESTORE,  /* past.h */
+	DIALOGS_N
+};
+
+struct model;
+
+void dialog_open(struct model *m, enum dialog d);
+void dialog_close(struct model *m);
+
+/* Its lines, at most `width` columns wide where text can be broken; the first one is the title.
+ * The number of a line is the key that it tells of, 0 if none. */
+void dialog_build(const struct model *m, struct lines *out, int width);
+void dialog_key(struct model *m, uint32_t key);
+
+/* Where it stands on the screen: outer sizes; frame: is there room for one? */
+struct dialog_box {
+	int y, x, width, height;
+	bool frame;
+};
+struct dialog_box dialog_place(const struct model *m, size_t n_lines);
+/* Has the screen room for the choices only, and not for words about them? */
+bool dialog_is_brief(const struct model *m);
+/* Columns that its text may take. */
+int dialog_width(const struct model *m);
+
+#endif

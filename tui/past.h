@@ -1,0 +1,78 @@
+/*
+ * The past on the screen: what lies in the trash of the servers and the history of what was done,
+ * as lists that are fetched page by page while one moves down them; for all files, for one folder
+ * or path, and a few lines of each for the screen of details. And the dialog that restores.
+ */
+#ifndef TUTTI_PAST_H
+#define TUTTI_PAST_H
+
+#include "lines.h"
+#include "own.h"
+
+#include <msgpack.h>
+
+enum {
+	PAST_PAGE = 200,    /* asked for at a time */
+	PAST_DETAILS = 6,   /* on the screen of details */
+	PAST_KEPT = 20000,  /* lines of one list; who wants more narrows it by a filter */
+};
+
+enum past { PAST_TRASH, PAST_HISTORY, PAST_TRASH_OF, PAST_HISTORY_OF, PASTS_N };
+
+struct past_line {
+	struct own id;       /* trash */
+	struct own path, replica;
+	struct own what;     /* history: the event; trash: who put it there */
+	int64_t time, mtime; /* ns */
+	uint64_t n;          /* history: its number */
+	uint64_t old_size, new_size; /* trash: new_size */
+	bool had, has;       /* history: a content before, and after */
+	uint8_t kind;        /* trash */
+};
+
+struct past_list {
+	struct past_line *lines;
+	size_t n, cap;
+	bool known, asked, more;
+	bool failed;         /* the last answer was an error */
+	bool stale;          /* the next answer replaces what is here */
+	unsigned serial;     /* answers of earlier questions are not wanted */
+	struct buf under;    /* empty: all */
+	struct buf filter;   /* as typed */
+	struct buf missing;  /* names of servers that did not answer */
+	uint64_t generation; /* grows with every change */
+};
+
+struct model;
+
+struct pasts {
+	struct past_list lists[PASTS_N];
+	struct past_line chosen; /* of the restore dialog: own copies */
+	bool restoring;
+};
+
+void pasts_release(struct pasts *p);
+void past_lost(struct model *m);
+
+/* Begins the list anew. `under`: empty for all; what is shown stays until the answer comes. */
+void past_open(struct model *m, enum past which, struct bytes under);
+void past_filter(struct model *m, enum past which, struct bytes text);
+/* Asks for more if the selected line is near the end of what is here; before drawing. */
+void past_follow(struct model *m, enum past which, size_t shown, uint64_t at, uint64_t height);
+
+/* `low`: what was passed to model_ask_tagged(). */
+void past_answer(struct model *m, unsigned low, const msgpack_object *result);
+void past_restored(struct model *m, const msgpack_object *result);
+
+/* The page. The number of a line is its place in the list + 1. */
+void past_page(const struct model *m, enum past which, struct lines *out);
+/* The few lines for the screen of details. */
+void past_details(const struct model *m, struct lines *out);
+
+/* Opens the dialog on the selected line of the trash. */
+void past_choose(struct model *m);
+void past_lines(const struct model *m, struct lines *out, int width);
+bool past_key(struct model *m, uint32_t key);
+void past_restore(struct model *m, struct bytes to); /* what was chosen; empty: where it was */
+
+#endif
