@@ -110,6 +110,8 @@ void rig_notify(struct rig *r, const char *method, const struct buf *params)
 
 void rig_settle(struct rig *r)
 {
+	/* Long enough after any key that nothing is held any more. */
+	r->m.ticks_ms += 2000;
 	for (int turns = 0;; turns++) {
 		struct buf params = {0};
 		assert(turns < 1000); /* else the model asks for ever */

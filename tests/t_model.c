@@ -447,6 +447,47 @@ START_TEST(the_table_of_conflicts_is_open_while_it_is_shown)
 }
 END_TEST
 
+/* For a while after a key rows stay where they are, with what is new of them; then they go. */
+START_TEST(rows_stay_while_one_is_chosen)
+{
+	begin(2, 80, 24);
+	fake_sample(fake);
+	rig_connect(&rig);
+	rig_type(&rig, "tsd:10\r");
+	struct buf before = {0}, p = {0};
+	for (int y = 3; y < 20; y++)
+		buf_addf(&before, "%.20s\n", rig_line(&rig, y));
+	model_key(&rig.m, 'k');
+	model_key(&rig.m, 'j');
+	uint64_t asked = rig.asked;
+	/* The oldest becomes the newest, and another one is deleted. */
+	fake_put(fake, "design/api.md", KIND_FILE, 77, 1900000000, ROW_SYNCED, NULL, "here it is");
+	fake_remove(fake, "video/intro-4k.srt");
+	ck_assert(fake_changed_rows(fake, &p));
+	rig_notify(&rig, "table.rows", &p);
+	buf_release(&p);
+	struct buf after = {0};
+	for (int y = 3; y < 20; y++)
+		buf_addf(&after, "%.20s\n", rig_line(&rig, y));
+	buf_add_char(&before, '\0');
+	buf_add_char(&after, '\0');
+	ck_assert_str_eq((char *)before.data, (char *)after.data);
+	ck_assert(rig_shows(&rig, "here it is"));
+	ck_assert(rig_shows(&rig, "order held"));
+	ck_assert_uint_eq(rig.asked, asked);
+	ck_assert_int_gt(model_tick_ms(&rig.m), 0);
+	ck_assert_int_le(model_tick_ms(&rig.m), 1500);
+	rig_settle(&rig);
+	ck_assert(!rig_shows(&rig, "order held"));
+	ck_assert(!rig_shows(&rig, "intro-4k.srt"));
+	ck_assert(strstr(rig_line(&rig, 3), "design/api.md") != NULL);
+	ck_assert_int_eq(model_tick_ms(&rig.m), 0);
+	check_settled();
+	buf_release(&before);
+	buf_release(&after);
+}
+END_TEST
+
 START_TEST(frozen_means_still)
 {
 	begin(2, 80, 24);
@@ -709,7 +750,7 @@ static void random_step(void)
 		rig_notify(&rig, "event", &p);
 		break;
 	case 6:
-		model_mouse(&rig.m, (enum mouse)pick(3), (int)pick(45), (int)pick(130));
+		model_mouse(&rig.m, (enum mouse)pick(4), (int)pick(45), (int)pick(130));
 		break;
 	case 7:
 		model_paste(&rig.m, bytes_of("f1\n"));
@@ -834,6 +875,7 @@ int main(void)
 	tcase_add_test(t, esc_goes_back_one_step);
 	tcase_add_test(t, the_table_of_keys_is_sound);
 	tcase_add_test(t, the_table_of_conflicts_is_open_while_it_is_shown);
+	tcase_add_test(t, rows_stay_while_one_is_chosen);
 	tcase_add_test(t, frozen_means_still);
 	tcase_add_test(t, events_after_a_gap);
 	tcase_add_test(t, events_of_before_are_there_and_can_be_filtered);

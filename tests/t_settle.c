@@ -30,6 +30,11 @@ static void tear_down(void)
 	rig_release(&rig);
 }
 
+static uint64_t files_at(void)
+{
+	return rig.m.files.at;
+}
+
 static bool in_conflict(const char *path)
 {
 	return fake->of[tree_find(fake->tree, bytes_of(path))].row.state == ROW_CONFLICT;
@@ -366,6 +371,49 @@ START_TEST(a_hundred_thousand)
 }
 END_TEST
 
+/* ---- the menu ---------------------------------------------------------------------------- */
+
+START_TEST(the_right_button_opens_the_menu_of_a_row)
+{
+	begin(3, 100, 30);
+	rig_connect(&rig);
+	rig_type(&rig, "t");
+	/* The third row of the table. */
+	int y = rig.m.layout.body.y + 2;
+	model_mouse(&rig.m, MOUSE_MENU, y, 95);
+	rig_settle(&rig);
+	ck_assert_int_eq(rig.m.dialog, DIALOG_MENU);
+	struct buf path = {0};
+	buf_addf(&path, "%s", rig_selected(&rig));
+	ck_assert_uint_eq(files_at(), 2);
+	/* It stands under the pointer, and all of it on the screen. */
+	ck_assert(strstr(rig_line(&rig, y + 1), "+- ") != NULL);
+	ck_assert(rig_shows(&rig, "i      details of the row; again: back"));
+	for (int line = y + 1; line < y + 9; line++)
+		if (strstr(rig_line(&rig, line), " Space  mark"))
+			model_mouse(&rig.m, MOUSE_CLICK, line, 80);
+	rig_settle(&rig);
+	ck_assert_int_eq(rig.m.dialog, DIALOG_NONE);
+	ck_assert_uint_eq(rig.m.marks.n, 1);
+	ck_assert(pathset_has(&rig.m.marks, (struct bytes){path.data, path.len}));
+	/* Beside it is Esc; a row that has gone is not mistaken for the one after it. */
+	model_mouse(&rig.m, MOUSE_MENU, y, 10);
+	rig_settle(&rig);
+	model_mouse(&rig.m, MOUSE_CLICK, 0, 0);
+	ck_assert_int_eq(rig.m.dialog, DIALOG_NONE);
+	ck_assert_int_eq(rig.m.view, VIEW_FILES);
+	model_mouse(&rig.m, MOUSE_MENU, y, 10);
+	buf_add_char(&path, '\0');
+	fake_remove(fake, (char *)path.data);
+	rig_settle(&rig);
+	ck_assert_int_eq(rig.m.dialog, DIALOG_MENU);
+	rig_type(&rig, " ");
+	ck_assert(rig_shows(&rig, "That row is not there any more"));
+	ck_assert_uint_eq(rig.m.marks.n, 1);
+	buf_release(&path);
+}
+END_TEST
+
 /* ---- held -------------------------------------------------------------------------------- */
 
 static void hold(void)
@@ -552,6 +600,7 @@ int main(void)
 	tcase_add_test(t, the_marked_are_settled_and_undone);
 	tcase_add_test(t, some_of_the_marked_fail);
 	tcase_add_test(t, a_hundred_thousand);
+	tcase_add_test(t, the_right_button_opens_the_menu_of_a_row);
 	tcase_add_test(t, held_sets_are_listed_and_decided);
 	tcase_add_test(t, a_set_that_changes_is_not_decided);
 	tcase_add_test(t, trash_is_fetched_as_one_moves);

@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-enum { WAITING_MAX = 4096, NAME_SCROLL = 8, WHEEL = 3 };
+enum { WAITING_MAX = 4096, NAME_SCROLL = 8, WHEEL = 3, HOLD_MS = 1500 };
 
 /* Actions that mean the selected row, and so wait until it is known which one that is. */
 static bool needs_row(enum action a)
@@ -452,12 +452,22 @@ static void move_lines(struct model *m, enum action a)
 	m->tail = m->view == VIEW_EVENTS && m->page.n > 0 && *at == m->page.n - 1;
 }
 
+/* Somebody is choosing a row: for a while none moves away under the cursor. */
+static void hold_rows(struct model *m)
+{
+	m->held_until = m->ticks_ms + HOLD_MS;
+	listing_hold(&m->files, true);
+	listing_hold(&m->conflicts, true);
+}
+
 static void move(struct model *m, enum action a)
 {
-	if (model_shows_rows(m))
+	if (model_shows_rows(m)) {
+		hold_rows(m);
 		move_rows(m, a);
-	else
+	} else {
 		move_lines(m, a);
+	}
 }
 
 /* ---- views ------------------------------------------------------------------------------- */
@@ -625,6 +635,7 @@ static void mark(struct model *m)
 		return;
 	if (!pathset_remove(&m->marks, r->path))
 		pathset_put(&m->marks, r->path, r->size);
+	hold_rows(m);
 	listing_move(l, 1);
 }
 
@@ -1008,18 +1019,43 @@ static void click_keys(struct model *m, int x)
 			model_key(m, items[i].key->keys[0]);
 }
 
+/* The menu of the row that was clicked, where the pointer is. */
+static void open_menu(struct model *m, int y, int x)
+{
+	struct listing *l = model_rows(m);
+	uint64_t at = l->top + (uint64_t)(y - m->layout.body.y);
+	if (!model_shows_rows(m) || at >= l->total || !listing_settled(l))
+		return;
+	hold_rows(m);
+	listing_go(l, at);
+	buf_clear(&m->menu_path);
+	buf_add(&m->menu_path, l->sel.data, l->sel.len);
+	m->menu_y = y;
+	m->menu_x = x;
+	dialog_open(m, DIALOG_MENU);
+}
+
 void model_mouse(struct model *m, enum mouse what, int y, int x)
 {
-	if (m->asking != ASKING_NOTHING || m->dialog != DIALOG_NONE)
+	if (m->asking != ASKING_NOTHING)
 		return;
+	if (m->dialog != DIALOG_NONE) {
+		if (what != MOUSE_WHEEL_UP && what != MOUSE_WHEEL_DOWN)
+			dialog_click(m, y, x);
+		return;
+	}
 	buf_clear(&m->message);
-	if (what != MOUSE_CLICK) {
+	if (what == MOUSE_MENU) {
+		if (in_band(m->layout.body, y))
+			open_menu(m, y, x);
+	} else if (what != MOUSE_CLICK) {
 		int by = what == MOUSE_WHEEL_UP ? -WHEEL : WHEEL;
-		if (model_shows_rows(m))
+		if (model_shows_rows(m)) {
+			hold_rows(m);
 			listing_scroll(model_rows(m), by);
-		else
-			for (int i = 0; i < WHEEL; i++)
-				move_lines(m, by < 0 ? DO_UP : DO_DOWN);
+		}
+		for (int i = 0; i < WHEEL && !model_shows_rows(m); i++)
+			move_lines(m, by < 0 ? DO_UP : DO_DOWN);
 	} else if (in_band(m->layout.body, y)) {
 		click_body(m, y - m->layout.body.y);
 	} else if (in_band(m->layout.heads, y)) {

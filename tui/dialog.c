@@ -3,6 +3,7 @@
 #include "dialog.h"
 
 #include "model.h"
+#include "path.h"
 
 enum {
 	WIDTH_MAX = 76,
@@ -12,6 +13,50 @@ enum {
 	WORDS_HEIGHT_MIN = 15,
 };
 
+/* ---- the menu ---------------------------------------------------------------------------- */
+
+static const enum action menu_actions[] = {
+	DO_DETAILS, DO_MARK, DO_RESOLVE, DO_RESYNC, DO_SHOW, DO_COPY,
+};
+
+static void menu_lines(const struct model *m, struct lines *out, int width)
+{
+	struct bytes path = {m->menu_path.data, m->menu_path.len};
+	(void)width;
+	lines_next(out, LOOK_STRONG);
+	lines_show(out, path_base(path), m->ascii);
+	for (size_t i = 0; i < ARRAY_LEN(menu_actions); i++) {
+		const struct key_binding *b = key_of(menu_actions[i]);
+		if (!model_offers(m, b->action))
+			continue;
+		lines_next(out, LOOK_PLAIN);
+		lines_number(out, b->keys[0]);
+		lines_addf(out, "  ");
+		key_text(&out->text, b->keys[0]);
+		lines_pad(out, 8);
+		lines_addf(out, " %s", b->help);
+	}
+}
+
+/* The row was selected when the menu opened, so that its keys mean it; unless it went away since. */
+static bool menu_key(struct model *m, uint32_t key)
+{
+	for (size_t i = 0; i < ARRAY_LEN(menu_actions); i++) {
+		if (key_of(menu_actions[i])->keys[0] != key)
+			continue;
+		dialog_close(m);
+		if (bytes_eq(listing_path(model_listing(m)),
+			     (struct bytes){m->menu_path.data, m->menu_path.len}))
+			model_key(m, key);
+		else
+			model_say(m, LOOK_PLAIN, "That row is not there any more");
+		return true;
+	}
+	return false;
+}
+
+/* ---- all of them ------------------------------------------------------------------------- */
+
 static const struct {
 	void (*lines)(const struct model *m, struct lines *out, int width);
 	bool (*key)(struct model *m, uint32_t key);
@@ -20,6 +65,7 @@ static const struct {
 	[DIALOG_MARKED] = {settle_many_lines, settle_many_key},
 	[DIALOG_HELD] = {holds_lines, holds_key},
 	[DIALOG_RESTORE] = {past_lines, past_key},
+	[DIALOG_MENU] = {menu_lines, menu_key},
 };
 
 void dialog_open(struct model *m, enum dialog d)
@@ -59,18 +105,48 @@ int dialog_width(const struct model *m)
 	return room < WIDTH_MAX ? room : WIDTH_MAX;
 }
 
-struct dialog_box dialog_place(const struct model *m, size_t n_lines)
+/* The menu is as wide as its lines, and stands where it was asked for. */
+static void place_menu(const struct model *m, const struct lines *page, int room,
+		       struct dialog_box *b)
+{
+	int width = 0;
+	for (size_t i = 0; i < page->n; i++) {
+		int w = (int)text_columns(lines_text(page, i)) + (b->frame ? 4 : 0);
+		width = w > width ? w : width;
+	}
+	b->width = width < b->width ? width : b->width;
+	b->x = m->menu_x + b->width <= m->layout.width ? m->menu_x : m->layout.width - b->width;
+	b->y = m->menu_y + 1 + b->height <= room ? m->menu_y + 1 : room - b->height;
+	if (b->y < 0)
+		b->y = 0;
+}
+
+struct dialog_box dialog_place(const struct model *m, const struct lines *page)
 {
 	const struct layout *l = &m->layout;
 	struct dialog_box b = {.frame = has_frame(m)};
 	/* The event line and the prompt stay to be seen. */
 	int room = l->height - l->event.h - l->keys.h;
-	int wanted = (int)(n_lines < 1000 ? n_lines : 1000) + (b.frame ? 1 : 0);
+	int wanted = (int)(page->n < 1000 ? page->n : 1000) + (b.frame ? 1 : 0);
 	b.width = dialog_width(m) + (b.frame ? 4 : 0);
 	b.height = wanted < room ? wanted : room;
 	b.x = (l->width - b.width) / 2;
 	b.y = (room - b.height) / 2;
+	if (m->dialog == DIALOG_MENU)
+		place_menu(m, page, room, &b);
 	return b;
+}
+
+void dialog_click(struct model *m, int y, int x)
+{
+	struct dialog_box b = dialog_place(m, &m->dialog_page);
+	size_t at = m->dialog_top + (size_t)(y > b.y ? y - b.y : 0);
+	bool inside = y >= b.y && y < b.y + b.height && x >= b.x && x < b.x + b.width;
+	if (!inside)
+		dialog_close(m);
+	else if (m->dialog == DIALOG_MENU && y > b.y && at < m->dialog_page.n &&
+		 m->dialog_page.lines[at].number > 0)
+		menu_key(m, m->dialog_page.lines[at].number);
 }
 
 void dialog_key(struct model *m, uint32_t key)

@@ -14,6 +14,7 @@ enum dialog {
 	DIALOG_MARKED,   /* many: settle.h */
 	DIALOG_HELD,     /* holds.h */
 	DIALOG_RESTORE,  /* past.h */
+	DIALOG_MENU,     /* what can be done with a row */
 	DIALOGS_N
 };
 
@@ -26,13 +27,15 @@ void dialog_close(struct model *m);
  * The number of a line is the key that it tells of, 0 if none. */
 void dialog_build(const struct model *m, struct lines *out, int width);
 void dialog_key(struct model *m, uint32_t key);
+/* In the menu a click is the key of its line; outside of any dialog's box it is Esc. */
+void dialog_click(struct model *m, int y, int x);
 
 /* Where it stands on the screen: outer sizes; frame: is there room for one? */
 struct dialog_box {
 	int y, x, width, height;
 	bool frame;
 };
-struct dialog_box dialog_place(const struct model *m, size_t n_lines);
+struct dialog_box dialog_place(const struct model *m, const struct lines *page);
 /* Has the screen room for the choices only, and not for words about them? */
 bool dialog_is_brief(const struct model *m);
 /* Columns that its text may take. */

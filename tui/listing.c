@@ -162,6 +162,7 @@ static bool is_wanting(const struct listing *l)
 
 static void ask_window(struct listing *l)
 {
+	l->withholds = false;
 	uint64_t h = page(l), rows = 3 * h > LISTING_WINDOW_MAX ? LISTING_WINDOW_MAX : 3 * h;
 	uint64_t above = (rows - (h > rows ? rows : h)) / 2;
 	uint64_t start = l->top > above ? l->top - above : 0;
@@ -356,6 +357,55 @@ void listing_answer(struct listing *l, uint32_t tag, const msgpack_object *resul
 	}
 }
 
+/* Would these rows move one that is on the screen? */
+static bool moves(const struct listing *l, const msgpack_object *m)
+{
+	const msgpack_object *list = wire_get(m, "rows");
+	uint64_t first;
+	wire_get_uint(m, "first", UINT64_MAX / 2, &first);
+	for (uint64_t p = l->top; p < l->top + page(l); p++) {
+		const struct listing_row *r = listing_row(l, p);
+		struct bytes path;
+		if (!r)
+			break;
+		if (p < first || !wire_as_bytes(wire_at(wire_at(list, (size_t)(p - first)), 0), &path) ||
+		    !bytes_eq(path, r->path))
+			return true;
+	}
+	return false;
+}
+
+/* Takes over what is new of the rows that are here, each in its place. */
+static void take_in_place(struct listing *l, const msgpack_object *m)
+{
+	struct listing fresh = {0}, old = *l;
+	size_t size = 0;
+	listing_take(&fresh, m);
+	l->rows = NULL;
+	l->n = l->cap = 0;
+	l->memory = (struct buf){0};
+	GROW(l->rows, l->cap, old.n);
+	for (size_t i = 0; i < old.n; i++) {
+		size_t at = find_row(fresh.rows, fresh.n, old.rows[i].path);
+		const struct listing_row *r = at < fresh.n ? &fresh.rows[at] : &old.rows[i];
+		l->rows[l->n++] = *r;
+		size += r->path.len + r->cells.len + r->note.len;
+	}
+	buf_reserve(&l->memory, size + 1);
+	for (size_t i = 0; i < l->n; i++) {
+		struct bytes *parts[3] = {&l->rows[i].path, &l->rows[i].cells, &l->rows[i].note};
+		for (size_t k = 0; k < 3; k++) {
+			const uint8_t *from = parts[k]->p;
+			parts[k]->p = l->memory.data + l->memory.len;
+			buf_add(&l->memory, from, parts[k]->len);
+		}
+	}
+	free(old.rows);
+	buf_release(&old.memory);
+	listing_release(&fresh);
+	l->generation++;
+}
+
 bool listing_rows(struct listing *l, const msgpack_object *params)
 {
 	uint64_t table;
@@ -366,6 +416,11 @@ bool listing_rows(struct listing *l, const msgpack_object *params)
 		return true;
 	if (l->frozen) {
 		l->withheld++;
+		return true;
+	}
+	if (l->held && l->known && !l->follow && l->where == LISTING_HERE && moves(l, params)) {
+		take_in_place(l, params);
+		l->withholds = true;
 		return true;
 	}
 	l->retries = 0;
@@ -541,6 +596,17 @@ void listing_freeze(struct listing *l, bool frozen)
 		l->retries = 0;
 	}
 	l->withheld = 0;
+	refresh(l);
+}
+
+void listing_hold(struct listing *l, bool held)
+{
+	l->held = held;
+	if (held || !l->withholds)
+		return;
+	l->withholds = false;
+	l->dirty = true;
+	l->retries = 0;
 	refresh(l);
 }
 

@@ -67,6 +67,8 @@ struct listing {
 	bool follow;             /* stay on the first row */
 	bool frozen;             /* do not take rows that were not asked for */
 	uint64_t withheld;       /* changes that came while frozen */
+	bool held;               /* rows that come unasked do not move those on the screen */
+	bool withholds;          /* and there are some that would have */
 	uint64_t generation;     /* grows with every change of the rows */
 
 	/* How it talks. */
@@ -112,6 +114,8 @@ void listing_scroll(struct listing *l, int64_t by);   /* the selection moves onl
 void listing_select(struct listing *l, struct bytes path);
 void listing_follow(struct listing *l, bool follow);
 void listing_freeze(struct listing *l, bool frozen);
+/* While it is held, what changes is shown in its old place; afterwards all go to where they belong. */
+void listing_hold(struct listing *l, bool held);
 
 /* Unfolds or folds one folder, or (path NULL) all. */
 void listing_fold(struct listing *l, const struct bytes *path, bool unfolded);

@@ -70,7 +70,7 @@ void model_release(struct model *m)
 {
 	struct buf *bufs[] = {&m->todo_text, &m->address,  &m->reason,       &m->range_from,
 			      &m->found,     &m->message, &m->details_path, &m->resync_failed,
-			      &m->event_filter};
+			      &m->event_filter, &m->menu_path};
 	for (size_t i = 0; i < ARRAY_LEN(bufs); i++)
 		buf_release(bufs[i]);
 	listing_release(&m->files);
@@ -475,7 +475,7 @@ static void build_dialog(struct model *m)
 		return;
 	dialog_build(m, &m->dialog_page, dialog_width(m));
 	size_t n = m->dialog_page.n;
-	struct dialog_box b = dialog_place(m, n);
+	struct dialog_box b = dialog_place(m, &m->dialog_page);
 	size_t rows = b.height > 1 + b.frame ? (size_t)(b.height - 1 - b.frame) : 0;
 	if (m->dialog_top + rows + 1 > n)
 		m->dialog_top = n > rows + 1 ? n - rows - 1 : 0;
@@ -496,6 +496,9 @@ static void prepare(struct model *m)
 	m->layout.style.tree = model_listing(m)->query.tree;
 	m->layout.style.scroll = m->scroll;
 
+	bool hold = m->ticks_ms < m->held_until;
+	listing_hold(&m->files, hold);
+	listing_hold(&m->conflicts, hold);
 	unsigned rows = (unsigned)m->layout.body.h;
 	listing_set_height(&m->files, rows);
 	listing_set_height(&m->conflicts, rows);
@@ -525,6 +528,8 @@ void model_resize(struct model *m, int width, int height)
 int64_t model_tick_ms(const struct model *m)
 {
 	bool old = m->ever_connected && !m->connected;
+	if (model_listing(m)->withholds && m->held_until > m->ticks_ms)
+		return m->held_until - m->ticks_ms;
 	if (!m->connected && m->retry_at > m->now)
 		return 1000;
 	if (m->news.progress.n == 0 && m->transfers_until > m->ticks_ms)

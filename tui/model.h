@@ -90,6 +90,7 @@ struct model {
 	uint64_t page_top[VIEWS_N], page_at[VIEWS_N];
 	bool tail;            /* Events: stay on the last */
 	struct buf event_filter; /* Events shows only lines with this text */
+	int64_t held_until;   /* ticks: rows keep their places until then */
 	uint64_t found_line;  /* of a page without a selected line; LINE_NONE: none */
 	size_t scroll;        /* columns, of flat names */
 
@@ -109,6 +110,8 @@ struct model {
 	struct lines dialog_page;
 	bool dialog_shown;    /* with all that it decides on */
 	size_t dialog_top;    /* lines that are scrolled away */
+	int menu_y, menu_x;   /* where the menu was asked for, ... */
+	struct buf menu_path; /* ... and for what */
 	struct settle settle;
 	struct holds holds;
 	struct pasts pasts;
@@ -147,7 +150,7 @@ void model_notify(struct model *m, const char *method, const msgpack_object *par
 
 void model_key(struct model *m, uint32_t key);
 void model_paste(struct model *m, struct bytes text);
-enum mouse { MOUSE_CLICK, MOUSE_WHEEL_UP, MOUSE_WHEEL_DOWN };
+enum mouse { MOUSE_CLICK, MOUSE_WHEEL_UP, MOUSE_WHEEL_DOWN, MOUSE_MENU /* right button */ };
 void model_mouse(struct model *m, enum mouse what, int y, int x);
 
 /* Says something in the event line until the next key. */

@@ -459,8 +459,9 @@ static void help_page(const struct model *m, struct lines *out)
 	lines_next(out, LOOK_STRONG);
 	lines_addf(out, " Mouse");
 	lines_next(out, LOOK_PLAIN);
-	lines_addf(out, "   click a row, again for its details; wheel; column heads sort; the key "
-			"bar works");
+	lines_addf(out, "   click a row, again for its details; right button: its menu; wheel;");
+	lines_next(out, LOOK_PLAIN);
+	lines_addf(out, "   column heads sort; the key bar works");
 	lines_next(out, LOOK_PLAIN);
 	lines_next(out, LOOK_STRONG);
 	lines_addf(out, " The columns A B C: what each server has of a file");

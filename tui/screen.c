@@ -323,6 +323,9 @@ static void on_input(struct ev_loop *loop, ev_io *w, int events)
 		case TERMINAL_CLICK:
 			model_mouse(&p->model, MOUSE_CLICK, e.y, e.x);
 			break;
+		case TERMINAL_MENU:
+			model_mouse(&p->model, MOUSE_MENU, e.y, e.x);
+			break;
 		case TERMINAL_WHEEL_UP:
 			model_mouse(&p->model, MOUSE_WHEEL_UP, e.y, e.x);
 			break;

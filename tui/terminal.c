@@ -317,7 +317,7 @@ void terminal_mouse(bool on)
 {
 	t.mouse = on;
 	if (on) {
-		mousemask(BUTTON1_PRESSED | BUTTON4_PRESSED | BUTTON5_PRESSED, NULL);
+		mousemask(BUTTON1_PRESSED | BUTTON3_PRESSED | BUTTON4_PRESSED | BUTTON5_PRESSED, NULL);
 		mouseinterval(0);
 	} else {
 		mousemask(0, NULL);
@@ -517,6 +517,8 @@ static struct terminal_event mouse_event(void)
 	e.x = m.x;
 	if (m.bstate & BUTTON1_PRESSED)
 		e.kind = TERMINAL_CLICK;
+	else if (m.bstate & BUTTON3_PRESSED)
+		e.kind = TERMINAL_MENU;
 	else if (m.bstate & BUTTON4_PRESSED)
 		e.kind = TERMINAL_WHEEL_UP;
 	else if (m.bstate & BUTTON5_PRESSED)

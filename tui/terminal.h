@@ -31,7 +31,8 @@ enum terminal_event_kind {
 	TERMINAL_NOTHING,
 	TERMINAL_KEY,   /* key */
 	TERMINAL_PASTE, /* text, valid until the next read */
-	TERMINAL_CLICK, /* y, x; the wheel likewise */
+	TERMINAL_CLICK, /* y, x; those that follow likewise */
+	TERMINAL_MENU,  /* the right button */
 	TERMINAL_WHEEL_UP,
 	TERMINAL_WHEEL_DOWN,
 	TERMINAL_GONE,  /* there is no terminal any more */

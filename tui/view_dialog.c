@@ -31,7 +31,7 @@ void view_dialog(const struct model *m, struct grid *s)
 	const struct lines *page = &m->dialog_page;
 	if (m->dialog == DIALOG_NONE || page->n == 0)
 		return;
-	struct dialog_box b = dialog_place(m, page->n);
+	struct dialog_box b = dialog_place(m, page);
 	int rows = b.height - 1 - (b.frame ? 1 : 0), x = b.x + (b.frame ? 2 : 0);
 	int width = b.width - (b.frame ? 4 : 0);
 	if (b.height < 1)

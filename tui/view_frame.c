@@ -326,6 +326,8 @@ void view_status(const struct model *m, struct grid *s)
 	} else if (t->frozen) {
 		format_count(text, t->withheld);
 		buf_addf(&right, "FROZEN, %s change%s waiting", text, t->withheld == 1 ? "" : "s");
+	} else if (t->withholds && model_shows_rows(m)) {
+		buf_addf(&right, "order held");
 	} else if (t->follow && model_shows_rows(m) && t->at == 0 && t->query.sort != SORT_NAME) {
 		buf_addf(&right, "following");
 	} else if (s->width >= 60) {
