@@ -46,6 +46,15 @@ static void add_conflict(const char *path)
 	fake->conflicts++;
 }
 
+static void many_conflicts(size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		char path[64];
+		snprintf(path, sizeof(path), "m%02zu/f%06zu.txt", i / 1000, i);
+		add_conflict(path);
+	}
+}
+
 /* ---- one conflict ------------------------------------------------------------------------ */
 
 START_TEST(each_answer_is_what_it_says)
@@ -72,7 +81,7 @@ START_TEST(each_answer_is_what_it_says)
 		ck_assert(rig_shows(&rig, answers[i].said));
 		ck_assert(!in_conflict("design/notes.txt"));
 		rig_type(&rig, "u");
-		ck_assert(rig_shows(&rig, "Undone: design/notes.txt is in conflict again"));
+		ck_assert(rig_shows(&rig, "Undone: the versions of design/notes.txt are there again"));
 		ck_assert(in_conflict("design/notes.txt"));
 	}
 	rig_type(&rig, "u");
@@ -169,6 +178,17 @@ START_TEST(next_goes_round)
 	/* On a folder: the one in it. */
 	rig_type(&rig, "gc");
 	ck_assert(rig_shows(&rig, "Conflict: design/notes.txt"));
+	rig_key(&rig, K_ESC);
+	/* On a copy: the one that it belongs to, however many there are. */
+	many_conflicts(700);
+	fake_put(fake, "m00/f000600.conflict-5f3a9c01-42.txt", KIND_FILE, 1, 1, ROW_SYNCED, NULL, "");
+	rig_type(&rig, "/f000600.conf\rc");
+	ck_assert(rig_shows(&rig, "Conflict: m00/f000600.txt"));
+	rig_key(&rig, K_ESC);
+	/* On a file that only looks like one: the next. */
+	fake_put(fake, "m00/f9.conflict-5f3a9c01-42.txt", KIND_FILE, 1, 1, ROW_SYNCED, NULL, "");
+	rig_type(&rig, "/f9.conf\rc");
+	ck_assert(rig_shows(&rig, "Conflict: z/z.txt"));
 }
 END_TEST
 
@@ -287,15 +307,6 @@ START_TEST(every_size_has_its_dialog)
 END_TEST
 
 /* ---- many -------------------------------------------------------------------------------- */
-
-static void many_conflicts(size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		char path[64];
-		snprintf(path, sizeof(path), "m%02zu/f%06zu.txt", i / 1000, i);
-		add_conflict(path);
-	}
-}
 
 START_TEST(the_marked_are_settled_and_undone)
 {

@@ -72,14 +72,21 @@ static bool ask_one(struct model *m, enum settle_seek seek)
 {
 	struct settle *s = &m->settle;
 	struct bytes near = {s->near.data, s->near.len};
+	struct bytes last = {s->last.data, s->last.len};
 	struct buf p = {0};
+	if (seek != s->seek)
+		last.len = 0;
 	s->seek = seek;
 	s->known = s->deciding = false;
 	s->serial++;
-	wire_map(&p, seek == SEEK_ANY ? 1 : 2);
-	if (seek != SEEK_ANY)
+	wire_map(&p, (size_t)(1 + (seek != SEEK_ANY) + (seek == SEEK_COPY && last.len > 0)));
+	if (seek == SEEK_COPY)
+		wire_put_bin(&p, "under", path_parent(near));
+	if (seek == SEEK_COPY && last.len > 0)
+		wire_put_bin(&p, "after", last);
+	if (seek == SEEK_AT || seek == SEEK_AFTER)
 		wire_put_bin(&p, seek == SEEK_AT ? "under" : "after", near);
-	wire_put_uint(&p, "max", 1);
+	wire_put_uint(&p, "max", seek == SEEK_COPY ? SETTLE_PAGE : 1);
 	return model_ask_tagged(m, ASK_CONFLICT, low_serial(s), "conflicts", &p);
 }
 
@@ -100,6 +107,7 @@ static void open_near(struct model *m, struct bytes path, enum settle_seek seek)
 	buf_add(&copy, path.p, path.len);
 	buf_release(&m->settle.near);
 	m->settle.near = copy;
+	buf_clear(&m->settle.last);
 	if (ask_one(m, seek))
 		dialog_open(m, DIALOG_CONFLICT);
 }
@@ -123,7 +131,8 @@ void settle_open(struct model *m, struct bytes path)
 	else if (model_shows_rows(m) && m->marks.n > 0)
 		gather(m);
 	else
-		open_near(m, path, path.len > 0 ? SEEK_AT : SEEK_ANY);
+		open_near(m, path,
+			  path.len == 0 ? SEEK_ANY : path_is_conflict_name(path) ? SEEK_COPY : SEEK_AT);
 }
 
 /* ---- the versions of one ----------------------------------------------------------------- */
@@ -153,14 +162,49 @@ static void read_versions(struct settle *s, const msgpack_object *o)
 	s->known = s->n > 0;
 }
 
+/* Which of the conflicts has the copy that was meant; their number if none. */
+static size_t find_copy(const struct settle *s, const msgpack_object *list)
+{
+	struct bytes near = {s->near.data, s->near.len}, copy;
+	for (size_t i = 0; i < wire_count(list); i++) {
+		const msgpack_object *versions = wire_get(wire_at(list, i), "versions");
+		for (size_t k = 0; k < wire_count(versions); k++)
+			if (wire_get_bytes(wire_at(versions, k), "copy", &copy) &&
+			    bytes_eq(copy, near))
+				return i;
+	}
+	return wire_count(list);
+}
+
+/* Notes where the next page begins; false if there is none. A server that does not get on is not
+ * asked again. */
+static bool on_next_page(struct settle *s, const msgpack_object *result)
+{
+	const msgpack_object *list = wire_get(result, "conflicts");
+	struct bytes last = {0}, before = {s->last.data, s->last.len};
+	bool more = false;
+	wire_get_bool(result, "more", &more);
+	if (wire_count(list) > 0)
+		wire_get_bytes(wire_at(list, wire_count(list) - 1), "path", &last);
+	if (!more || last.len == 0 || bytes_eq(last, before))
+		return false;
+	buf_clear(&s->last);
+	buf_add(&s->last, last.p, last.len);
+	return true;
+}
+
 static void on_conflict(struct model *m, const msgpack_object *result)
 {
 	struct settle *s = &m->settle;
 	const msgpack_object *list = wire_get(result, "conflicts");
 	if (m->dialog != DIALOG_CONFLICT)
 		return;
-	if (result && wire_count(list) > 0) {
-		read_versions(s, wire_at(list, 0));
+	size_t at = s->seek == SEEK_COPY ? find_copy(s, list) : 0;
+	if (result && s->seek == SEEK_COPY && at == wire_count(list) && on_next_page(s, result)) {
+		if (!ask_one(m, SEEK_COPY))
+			dialog_close(m);
+	} else if (result && at < wire_count(list)) {
+		read_versions(s, wire_at(list, at));
 		if (m->view == VIEW_CONFLICTS)
 			listing_select(&m->conflicts, own_bytes(&s->path));
 	} else if (result && s->seek != SEEK_ANY) {
@@ -454,7 +498,6 @@ static void on_marked(struct model *m, const msgpack_object *result)
 	struct settle *s = &m->settle;
 	const msgpack_object *list = wire_get(result, "conflicts");
 	size_t n = wire_count(list);
-	bool more = false;
 	if (m->dialog != DIALOG_MARKED)
 		return;
 	if (!result) {
@@ -463,18 +506,8 @@ static void on_marked(struct model *m, const msgpack_object *result)
 	}
 	for (size_t i = 0; i < n; i++)
 		add_marked(m, wire_at(list, i));
-	wire_get_bool(result, "more", &more);
-	if (more && n > 0 && s->n_marked < SETTLE_MANY) {
-		struct bytes last;
-		wire_get_bytes(wire_at(list, n - 1), "path", &last);
-		/* A server that does not get on is not asked again. */
-		bool gets_on = last.len > 0 &&
-			       !bytes_eq(last, (struct bytes){s->last.data, s->last.len});
-		buf_clear(&s->last);
-		buf_add(&s->last, last.p, last.len);
-		if (gets_on && ask_marked(m))
-			return;
-	}
+	if (s->n_marked < SETTLE_MANY && on_next_page(s, result) && ask_marked(m))
+		return;
 	s->gathering = false;
 	if (s->n_marked == 0) {
 		dialog_close(m);
@@ -707,9 +740,9 @@ static void on_one_of_many(struct model *m, const msgpack_object *result, const 
 		if (!s->undoing)
 			add_undo(s, result);
 		else if (wire_get_bytes(result, "path", &path) && s->undone.len == 0) {
-			buf_addf(&s->undone, "Undone: ");
+			buf_addf(&s->undone, "Undone: the versions of ");
 			show(&s->undone, path, m->ascii);
-			buf_addf(&s->undone, " is in conflict again");
+			buf_addf(&s->undone, " are there again");
 		}
 	}
 	run(m);

@@ -38,8 +38,9 @@ struct marked {
 
 enum settle_choice { CHOOSE_FIRST, CHOOSE_SECOND, CHOOSE_BOTH, CHOOSE_REPLICA };
 
-/* Where the conflict to be shown is looked for. */
-enum settle_seek { SEEK_AT, SEEK_AFTER, SEEK_ANY };
+/* Where the conflict to be shown is looked for: the one with this copy (among those of its folder),
+ * the one at the path or below it, the next after it, the first of all. */
+enum settle_seek { SEEK_COPY, SEEK_AT, SEEK_AFTER, SEEK_ANY };
 
 struct model;
 
