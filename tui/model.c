@@ -461,7 +461,9 @@ static int past_of(enum view v)
 static void build_page(struct model *m)
 {
 	int past = past_of(m->view);
-	uint64_t generation = past < 0 ? 0 : m->pasts.lists[past].generation * 2 + m->connected;
+	uint64_t generation = past < 0 ? 0 : m->pasts.lists[past].generation * 4 +
+						 (m->layout.width >= PAST_WIDE ? 2u : 0u) +
+						 (m->connected ? 1u : 0u);
 	if (past >= 0 && m->page_view == m->view && m->page_generation == generation)
 		return;
 	page_build(m, m->view, &m->page);

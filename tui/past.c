@@ -268,32 +268,41 @@ void past_answer(struct model *m, unsigned low, const msgpack_object *result)
 
 /* ---- the pages --------------------------------------------------------------------------- */
 
+/* The time at the start of a line; short where there is little room. */
+static void begin_line(const struct model *m, struct lines *out, unsigned look, int64_t ns)
+{
+	bool wide = m->layout.width >= PAST_WIDE;
+	char time[20];
+	show_time(time, ns, wide ? FORMAT_SECONDS : FORMAT_SHORT);
+	lines_next(out, look);
+	lines_addf(out, "   %*s  ", wide ? 19 : 11, time);
+}
+
 static void trash_line(const struct model *m, struct lines *out, const struct past_line *l)
 {
-	char time[20], size[16];
-	show_time(time, l->time, FORMAT_SECONDS);
-	format_size(size, l->new_size, FORMAT_LONG);
-	lines_next(out, LOOK_PLAIN);
-	lines_addf(out, "   %19s  %10s  ", time,
+	bool wide = m->layout.width >= PAST_WIDE;
+	char size[16];
+	format_size(size, l->new_size, wide ? FORMAT_LONG : FORMAT_SHORT);
+	begin_line(m, out, LOOK_PLAIN, l->time);
+	lines_addf(out, "%*s  ", wide ? 10 : 7,
 		   l->kind == KIND_SYMLINK ? "link" : l->kind == KIND_DIR ? "folder" : size);
-	lines_show(out, own_bytes(&l->path), m->ascii);
-	lines_addf(out, "  on ");
 	lines_show(out, own_bytes(&l->replica), m->ascii);
+	lines_pad(out, wide ? 46 : 33);
+	buf_add_char(&out->text, ' ');
+	lines_show(out, own_bytes(&l->path), m->ascii);
 	if (l->what.len > 0) {
-		lines_addf(out, ", by ");
+		lines_addf(out, "  by ");
 		lines_show(out, own_bytes(&l->what), m->ascii);
 	}
 }
 
 static void history_line(const struct model *m, struct lines *out, const struct past_line *l)
 {
-	char time[20], was[16], is[16];
+	char was[16], is[16];
 	struct event e = {.what = l->what, .path = l->path, .replica = l->replica};
-	show_time(time, l->time, FORMAT_SECONDS);
 	format_size(was, l->old_size, FORMAT_LONG);
 	format_size(is, l->new_size, FORMAT_LONG);
-	lines_next(out, event_look(&e));
-	lines_addf(out, "   %19s  ", time);
+	begin_line(m, out, event_look(&e), l->time);
 	event_words(&out->text, &e, m->ascii);
 	if (l->had && l->has)
 		lines_addf(out, ": %s, was %s", is, was);

@@ -13,6 +13,7 @@
 
 enum {
 	PAST_PAGE = 200,    /* asked for at a time */
+	PAST_WIDE = 100,    /* columns of a screen that has room for whole dates */
 	PAST_DETAILS = 6,   /* on the screen of details */
 	PAST_KEPT = 20000,  /* lines of one list; who wants more narrows it by a filter */
 };
