@@ -12,7 +12,6 @@ enum dialog {
 	DIALOG_NONE,
 	DIALOG_CONFLICT, /* one: settle.h */
 	DIALOG_MARKED,   /* many: settle.h */
-	DIALOG_HELD,     /* holds.h */
 	DIALOG_RESTORE,  /* past.h */
 	DIALOG_MENU,     /* what can be done with a row */
 	DIALOGS_N
