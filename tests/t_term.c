@@ -411,6 +411,98 @@ START_TEST(pager_shows_the_file)
 }
 END_TEST
 
+static void write_file(const char *name, const char *text)
+{
+	char *path = xasprintf("%s/%s", folder, name);
+	FILE *f = fopen(path, "w");
+	ck_assert_ptr_nonnull(f);
+	fputs(text, f);
+	ck_assert_int_eq(fclose(f), 0);
+	free(path);
+}
+
+static void remove_file(const char *name)
+{
+	char *path = xasprintf("%s/%s", folder, name);
+	unlink(path);
+	free(path);
+}
+
+/* A conflict from the key to its end: the difference in the pager, hostile names and all, what was
+ * chosen, and taken back. */
+START_TEST(a_conflict_is_settled)
+{
+	static const char name[] = "-n $(x).txt", copy[] = "-n $(x).conflict-5f3a9c01-42.txt";
+	char *script = xasprintf("%s/pager", folder), *variable = xasprintf("PAGER=%s", script);
+	write_file(name, "one\nof alpha\n");
+	write_file(copy, "one\nof beta\n");
+	write_file("pager", "#!/bin/sh\ncat\nread line </dev/tty\n");
+	ck_assert_int_eq(chmod(script, 0700), 0);
+	fake->root = folder;
+	fake_remove(fake, "design/notes.txt");
+	fake_put(fake, name, KIND_FILE, 13, 1795355880, ROW_CONFLICT, "!!=", "conflict");
+	start_with("xterm-256color", 100, 30, NULL, variable);
+	pty_wait_for(&pty, "Makefile");
+	pty_settle(&pty, 0);
+	pty_type(&pty, "c");
+	pty_wait_for(&pty, "Conflict: -n $(x).txt");
+	pty_wait_for(&pty, "b  keep beta's");
+	pty_send(&pty, "d");
+	pty_wait_for(&pty, "-of alpha");
+	pty_wait_for(&pty, "+of beta");
+	pty_send(&pty, "\n");
+	pty_wait_for(&pty, "Conflict: -n $(x).txt");
+	ck_assert_uint_eq(fake->past.resolved, 0);
+	pty_type(&pty, "b");
+	pty_wait_for(&pty, "Kept beta's version of -n $(x).txt; u undoes it");
+	pty_wait_gone(&pty, "Conflict: ");
+	ck_assert_str_eq(fake->past.keep, "1");
+	pty_type(&pty, "u");
+	pty_wait_for(&pty, "Undone: the versions of -n $(x).txt are there again");
+	pty_send(&pty, "q");
+	ends_with_status(0);
+	remove_file(name);
+	remove_file(copy);
+	remove_file("pager");
+	free(script);
+	free(variable);
+}
+END_TEST
+
+START_TEST(the_trash_is_shown_and_restores)
+{
+	fake->past.trash = 100000;
+	start(80, 24);
+	pty_type(&pty, "6");
+	pty_wait_for(&pty, "by gamma");
+	/* A key costs what it costs in the table, however long the list is. */
+	for (int i = 0; i < 6; i++)
+		pty_type(&pty, "G");
+	size_t most = 0;
+	pty_type(&pty, "g");
+	for (int i = 0; i < 40; i++) {
+		size_t before = pty.raw.len;
+		pty_type(&pty, "j");
+		if (pty.raw.len - before > most)
+			most = pty.raw.len - before;
+	}
+	ck_assert_uint_le(most, 400);
+	pty_type(&pty, "r");
+	pty_wait_for(&pty, "Restore ");
+	pty_type(&pty, "y");
+	pty_wait_for(&pty, "Restored: ");
+	ck_assert_str_ne(fake->past.restored, "");
+	/* The right button: a menu, and Esc from it. */
+	pty_type(&pty, "1");
+	pty_type(&pty, "\033[<2;8;7M\033[<2;8;7m");
+	pty_wait_for(&pty, "mark, and move down");
+	pty_send(&pty, "\033");
+	pty_wait_gone(&pty, "mark, and move down");
+	pty_send(&pty, "q");
+	ends_with_status(0);
+}
+END_TEST
+
 START_TEST(order_is_remembered)
 {
 	start(80, 24);
@@ -733,6 +825,8 @@ int main(void)
 	tcase_add_test(t, table_is_written);
 	tcase_add_test(t, pager_shows_the_file);
 	tcase_add_test(t, order_is_remembered);
+	tcase_add_test(t, a_conflict_is_settled);
+	tcase_add_test(t, the_trash_is_shown_and_restores);
 	tcase_add_test(t, rows_change_under_a_still_cursor);
 	tcase_add_test(t, a_lost_server_ends_nothing);
 	tcase_add_test(t, no_server_is_said_in_words);
