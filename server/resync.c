@@ -331,6 +331,8 @@ bool resync_pack_progress(const struct resyncs *all, const struct session *s, st
 		return false;
 	}
 	uint64_t looked = 0, changed = 0;
+	if (r->walking)
+		engine_walking(all->d->engine, r->walk, &looked, &changed);
 	for (size_t i = 0; i < r->n_found; i++) {
 		looked += r->found[i].looked;
 		changed += r->found[i].changed;

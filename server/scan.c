@@ -43,7 +43,7 @@ static int list_names(DIR *d, struct root *root, bool is_root, struct listing *o
 		struct listed *item = &out->items[out->n++];
 		item->found = found_from_stat(&st);
 		if (S_ISDIR(st.st_mode) && st.st_dev != root_device(root))
-			item->found.kind = KIND_OTHER;
+			item->found.kind = KIND_MOUNT;
 		item->name.len = strlen(name);
 		buf_add(&out->names, name, item->name.len);
 	}
@@ -227,7 +227,7 @@ static int look_content(struct looking *l, struct look *look, const struct stat 
 	else if (look->found.kind == KIND_SYMLINK)
 		err = look_symlink(l, look, &st, parent, name);
 	else if (S_ISDIR(st.st_mode) && st.st_dev != root_device(l->walk.root))
-		look->found.kind = KIND_OTHER;
+		look->found.kind = KIND_MOUNT;
 	if (!err && (walk_verify(&l->walk) < 0 ||
 	    fstatat(parent, name, &again, AT_SYMLINK_NOFOLLOW) < 0 || !same_object(&st, &again)))
 		err = -EAGAIN;

@@ -24,7 +24,7 @@ typedef int scan_watch_fn(void *ctx, int fd);
 
 /* Lists the folder `path` ("" is the root, where `.tutti` is left out), after `watch` (or NULL)
  * has been put on it, so that no change falls between. Folders on another file system are listed as
- * KIND_OTHER. 0 or a negative errno; then the listing is empty, nothing may be concluded from it, and
+ * KIND_MOUNT. 0 or a negative errno; then the listing is empty, nothing may be concluded from it, and
  * `wd` tells of the watch that is there nevertheless. Names that cannot travel (longer
  * path than an entry may have) are listed as they are: the caller checks. */
 int scan_list(struct root *root, struct bytes path, scan_watch_fn *watch, void *watch_ctx,

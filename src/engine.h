@@ -166,6 +166,8 @@ void engine_moved(struct engine *e, node_t from_dir, struct bytes from, node_t t
 void engine_doubt(struct engine *e, struct bytes path);
 /* Walks `path` ("" = all) and compares every object; ACT_WALKED carries the number that it returns. */
 uint64_t engine_walk(struct engine *e, struct bytes path);
+/* How far it has come; false (and nothing said) if it is over. */
+bool engine_walking(const struct engine *e, uint64_t walk, uint64_t *looked, uint64_t *changed);
 /* The root is gone (text says how), or is back (NULL): no list or look is believed meanwhile. */
 void engine_halt(struct engine *e, const char *why);
 

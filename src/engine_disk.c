@@ -89,9 +89,27 @@ uint64_t engine_walk(struct engine *e, struct bytes path)
 	return walk_node(e, path.len ? add_node(e, path) : NODE_ROOT);
 }
 
+bool engine_walking(const struct engine *e, uint64_t walk, uint64_t *looked, uint64_t *changed)
+{
+	for (size_t i = 0; i < e->n_walks; i++) {
+		if (e->walks[i].id != walk)
+			continue;
+		*looked = e->walks[i].looked;
+		*changed = e->walks[i].changed;
+		return true;
+	}
+	return false;
+}
+
 bool next_walked(struct engine *e)
 {
 	for (size_t i = 0; i < e->n_walks; i++) {
+		/* What cannot be read now is read when the root is back; nobody waits for that. */
+		if (e->halted && !e->walks[i].first) {
+			if (!e->walks[i].error)
+				e->walks[i].error = xstrdup(e->halted);
+			e->walks[i].outstanding = 0;
+		}
 		struct walk w = e->walks[i];
 		if (w.outstanding)
 			continue;
@@ -105,7 +123,7 @@ bool next_walked(struct engine *e)
 		/* What it found is to be durable, and told to peers, before anybody hears the result. */
 		if (!w.found)
 			e->walks[i].found = w.found = e->changes;
-		if (e->changes_stored < w.found && !e->store_retry_ms)
+		if (e->changes_stored < w.found && !e->store_retry_ms && !e->halted)
 			continue;
 		e->walks[i] = e->walks[--e->n_walks];
 		buf_clear(&e->text);
@@ -684,7 +702,7 @@ static void item_listed(struct engine *e, node_t dir, const struct listed *it, u
 			known_still(e, n);
 		return;
 	}
-	if (f->kind == KIND_OTHER && s->kind == KIND_OTHER)
+	if ((f->kind == KIND_OTHER || f->kind == KIND_MOUNT) && s->kind == KIND_OTHER)
 		return;
 	if (!(s->flags & (F_LOOKING | F_LOOK_QUEUED)) && known_by_move(e, move, n, it, &moved)) {
 		slot_of(e, n)->flags |= F_MOVED;
@@ -855,6 +873,11 @@ static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk
 		return;
 	}
 	const uint64_t *move = nodemap_get(&e->moved_dir, n);
+	if (!l->error && l->found.kind == KIND_MOUNT) {
+		if (s->kind == KIND_DIR)
+			l->error = -EXDEV; /* what was there is hidden, not gone */
+		l->found.kind = KIND_OTHER;
+	}
 	if (l->error) {
 		look_failed(e, n, l->error, walk);
 		plan(e, n);

@@ -7,8 +7,10 @@
 
 #include "entry.h"
 
-/* Not a kind that travels: a device, socket or fifo. Only in `struct found`. */
+/* No kinds that travel, only in `struct found`: a device, socket or fifo; and a folder where another
+ * file system is mounted, which hides what is there. */
 #define KIND_OTHER 4
+#define KIND_MOUNT 5
 
 /*
  * One object as the disk shows it. `stamp` is a hash of inode number, size, mtime and type (of a

@@ -16,6 +16,8 @@ mkdir "$XDG_RUNTIME_DIR" "$XDG_STATE_HOME"
 declare -A pid=() port=() peers=() extra=() via=()
 checks=0
 
+at_end() { :; } # for what a test must take away itself
+
 clean_up() {
 	local result=$? name
 	trap - EXIT
@@ -30,6 +32,7 @@ clean_up() {
 			tail -n 40 "$name"
 		done
 	fi
+	at_end
 	chmod -R u+rwx "$work" 2>/dev/null || :
 	rm -rf "$work"
 	exit "$result"

@@ -252,7 +252,7 @@ static int meet_a_mount(void)
 	root = marked_root(dir);
 	put(dir, "mounted/x", "x");
 	int result = scan_list(root, bytes_of(""), NULL, NULL, &l) ? 1 :
-		item(&l, "mounted")->found.kind != KIND_OTHER ? 2 : 0;
+		item(&l, "mounted")->found.kind != KIND_MOUNT ? 2 : 0;
 	listing_release(&l);
 	if (!result && scan_list(root, bytes_of("mounted"), NULL, NULL, &l) != -EXDEV)
 		result = 3;
@@ -261,7 +261,7 @@ static int meet_a_mount(void)
 	scan_look(root, looks, 2, NULL);
 	if (!result && looks[0].error != -EXDEV)
 		result = 4;
-	if (!result && (looks[1].error || looks[1].found.kind != KIND_OTHER))
+	if (!result && (looks[1].error || looks[1].found.kind != KIND_MOUNT))
 		result = 5;
 	free(point);
 	return result;
