@@ -15,6 +15,7 @@
 #define TUTTI_ENGINE_INTERNAL_H
 
 #include "engine.h"
+#include "mutants.h"
 #include "nodemap.h"
 
 #define LIST_JOBS_MAX 4
