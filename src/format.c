@@ -97,6 +97,34 @@ void format_size(char out[16], uint64_t bytes, enum format_style style)
 		put(&f, "iB");
 }
 
+/* Tenths of `size`, a power of 1000, in `bytes`. */
+static uint64_t decimal_tenths(uint64_t bytes, uint64_t size)
+{
+	return bytes / size * 10 + (bytes % size * 10 + size / 2) / size; /* < 1.1 * 10^19: fits */
+}
+
+void format_size_decimal(char out[16], uint64_t bytes, enum format_style style)
+{
+	struct field f = field_of(out, 16);
+	bool is_short = style == FORMAT_SHORT;
+	uint64_t size = 1000;
+	unsigned unit = 0;
+	if (bytes < EXACT_BELOW) {
+		format_size(out, bytes, style);
+		return;
+	}
+	while (unit + 1 < SIZE_UNITS && decimal_tenths(bytes, size) >= 10000) {
+		size *= 1000;
+		unit++;
+	}
+	put_tenths(&f, decimal_tenths(bytes, size));
+	if (!is_short)
+		put_char(&f, ' ');
+	put_char(&f, unit == 0 && !is_short ? 'k' : size_letters[unit]);
+	if (!is_short)
+		put_char(&f, 'B');
+}
+
 void format_progress(char out[40], uint64_t done, uint64_t total)
 {
 	struct field f = field_of(out, 40);

@@ -18,6 +18,9 @@ enum format_style {
  * At most 10 characters long, 7 short. FORMAT_SECONDS counts as long. */
 void format_size(char out[16], uint64_t bytes, enum format_style style);
 
+/* The same in decimal units: "50.5 MB", short "50.5M". */
+void format_size_decimal(char out[16], uint64_t bytes, enum format_style style);
+
 /* "6.0 / 12.8 GiB": both in the unit of `total`; "512 / 4,302 B". What is not whole is rounded
  * down, so that it never looks whole. */
 void format_progress(char out[40], uint64_t done, uint64_t total);

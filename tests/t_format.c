@@ -92,6 +92,33 @@ static void check_size(uint64_t bytes)
 		      (unsigned long long)seed(), (unsigned long long)bytes, out);
 }
 
+START_TEST(decimal_sizes)
+{
+	static const struct {
+		uint64_t bytes;
+		const char *in_full, *in_short;
+	} cases[] = {
+		{0, "0 B", "0"},
+		{9999, "9,999 B", "9999"},
+		{10000, "10.0 kB", "10.0K"},
+		{999949, "999.9 kB", "999.9K"},
+		{999950, "1.0 MB", "1.0M"},
+		{4404019, "4.4 MB", "4.4M"},
+		{999949999, "999.9 MB", "999.9M"},
+		{999950000, "1.0 GB", "1.0G"},
+		{UINT64_C(103293963469), "103.3 GB", "103.3G"},
+		{UINT64_MAX, "18.4 EB", "18.4E"},
+	};
+	char out[16];
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		format_size_decimal(out, cases[i].bytes, FORMAT_LONG);
+		ck_assert_str_eq(out, cases[i].in_full);
+		format_size_decimal(out, cases[i].bytes, FORMAT_SHORT);
+		ck_assert_str_eq(out, cases[i].in_short);
+	}
+}
+END_TEST
+
 START_TEST(sizes_hold_at_every_border)
 {
 	for (unsigned bit = 0; bit < 64; bit++) {
@@ -320,6 +347,7 @@ int main(void)
 	Suite *s = suite_create("format");
 	TCase *t = tcase_create("format");
 	tcase_add_loop_test(t, each_size_reads_well, 0, (int)ARRAY_LEN(sizes));
+	tcase_add_test(t, decimal_sizes);
 	tcase_add_test(t, sizes_hold_at_every_border);
 	tcase_add_test(t, progress_is_in_one_unit);
 	tcase_add_test(t, counts_have_commas);

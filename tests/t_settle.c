@@ -422,6 +422,54 @@ START_TEST(the_right_button_opens_the_menu_of_a_row)
 }
 END_TEST
 
+/* ---- setup ------------------------------------------------------------------------------- */
+
+START_TEST(columns_and_units_are_chosen)
+{
+	begin(3, 100, 30);
+	rig_connect(&rig);
+	rig_type(&rig, "t");
+	ck_assert(rig_shows(&rig, "96.2 GiB"));
+	rig_type(&rig, "S");
+	ck_assert(rig_shows(&rig, "sizes            in steps of 1024"));
+	rig_type(&rig, "s");
+	ck_assert(rig_shows(&rig, "sizes            in steps of 1000"));
+	rig_key(&rig, K_ESC);
+	ck_assert(rig_shows(&rig, "103.3 GB"));
+	rig_type(&rig, "Ss");
+	rig_key(&rig, K_ESC);
+	ck_assert(rig_shows(&rig, "103,293,963,469  2026-11-20"));
+	/* Only for now: nothing of it is kept. */
+	ck_assert_uint_eq(rig.m.todo & TODO_REMEMBER, TODO_REMEMBER); /* of t */
+	ck_assert_int_eq(rig.m.kept_setup.units, UNITS_BINARY);
+	rig.m.todo = 0;
+	rig_type(&rig, "Szd");
+	rig_key(&rig, K_ESC);
+	ck_assert(!rig_shows(&rig, "103,293"));
+	ck_assert(!rig_shows(&rig, "2026-11-20"));
+	ck_assert(!rig_shows(&rig, "Modified"));
+	ck_assert_uint_eq(rig.m.todo, 0);
+	rig_type(&rig, "Szvw");
+	ck_assert_int_eq(rig.m.dialog, DIALOG_NONE);
+	ck_assert_uint_eq(rig.m.todo, TODO_REMEMBER);
+	ck_assert_int_eq(rig.m.kept_setup.units, UNITS_BYTES);
+	/* What is written is what is read. */
+	struct buf file = {0};
+	struct setup read = {0};
+	setup_write(&rig.m.kept_setup, &file);
+	buf_add_char(&file, '\0');
+	ck_assert_str_eq((char *)file.data, "units=bytes\nhide=date\nhide=state\n");
+	setup_take(&read, bytes_of("units"), bytes_of("bytes"));
+	setup_take(&read, bytes_of("units"), bytes_of("nonsense"));
+	setup_take(&read, bytes_of("hide"), bytes_of("date"));
+	setup_take(&read, bytes_of("hide"), bytes_of("name"));
+	setup_take(&read, bytes_of("hide"), bytes_of("state"));
+	ck_assert_int_eq(read.units, rig.m.kept_setup.units);
+	ck_assert_uint_eq(read.hidden, rig.m.kept_setup.hidden);
+	buf_release(&file);
+}
+END_TEST
+
 /* ---- the past ---------------------------------------------------------------------------- */
 
 START_TEST(trash_is_fetched_as_one_moves)
@@ -535,6 +583,7 @@ int main(void)
 	tcase_add_test(t, some_of_the_marked_fail);
 	tcase_add_test(t, a_hundred_thousand);
 	tcase_add_test(t, the_right_button_opens_the_menu_of_a_row);
+	tcase_add_test(t, columns_and_units_are_chosen);
 	tcase_add_test(t, trash_is_fetched_as_one_moves);
 	tcase_add_test(t, restoring_asks_and_says_where);
 	tcase_add_test(t, history_of_all_and_of_one);

@@ -845,6 +845,9 @@ void model_act(struct model *m, enum action a)
 	case DO_WRITE:
 		model_ask_text(m, ASKING_WRITE, (struct bytes){0});
 		break;
+	case DO_SETUP:
+		dialog_open(m, DIALOG_SETUP);
+		break;
 	case DO_MOUSE:
 		m->todo |= TODO_MOUSE;
 		break;

@@ -117,8 +117,18 @@ static void name_text(struct buf *out, const struct listing_row *r, const struct
 
 static void size_text(struct buf *out, const struct listing_row *r, const struct column_style *s)
 {
-	char text[16];
-	format_size(text, r->size, s->wide ? FORMAT_LONG : FORMAT_SHORT);
+	char text[32];
+	enum format_style style = s->wide ? FORMAT_LONG : FORMAT_SHORT;
+	switch (s->units) {
+	case UNITS_DECIMAL:
+		format_size_decimal(text, r->size, style);
+		break;
+	case UNITS_BYTES:
+		format_count(text, r->size);
+		break;
+	default:
+		format_size(text, r->size, style);
+	}
 	buf_addf(out, "%s", text);
 }
 

@@ -5,6 +5,7 @@
 #include "format.h"
 #include "listing.h"
 #include "grid.h"
+#include "setup.h"
 
 enum column { COLUMN_NAME, COLUMN_SIZE, COLUMN_DATE, COLUMN_CELLS, COLUMN_STATE, COLUMNS_N };
 
@@ -19,6 +20,7 @@ enum cells_form {
 struct column_style {
 	bool tree, ascii;
 	bool wide;               /* sizes and dates in their long form */
+	enum size_units units;
 	enum cells_form cells;
 	size_t servers;
 	size_t scroll;           /* columns that flat names are moved to the left */

@@ -72,6 +72,7 @@ const struct key_binding key_bindings[] = {
 	{DO_COPY, IN_ROWS | IN_DETAILS, {'y'}, NULL,
 		"copy the path to the clipboard of the terminal"},
 	{DO_WRITE, IN_ROWS, {'w'}, NULL, "write the table to a file: text, .csv or .json"},
+	{DO_SETUP, IN_ALL, {'S', K_F2}, NULL, "setup: columns, and the units of sizes"},
 	{DO_MOUSE, IN_ALL, {'m'}, NULL, "mouse on or off (with Shift the terminal selects text)"},
 	{DO_REDRAW, IN_ALL, {K_CTRL('L'), K_CTRL('R')}, NULL, "draw everything again"},
 	{DO_SUSPEND, IN_ALL, {K_CTRL('Z')}, NULL, "suspend"},

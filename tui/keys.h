@@ -103,6 +103,7 @@ enum action {
 	DO_SHOW,
 	DO_COPY,
 	DO_WRITE,
+	DO_SETUP,
 	DO_MOUSE,
 	DO_HELP,
 	DO_REDRAW,

@@ -7,6 +7,7 @@ enum {
 	SERVER_LINES_MAX = 4,
 	SERVER_CELLS_MAX = 8,
 	STATE_MAX = 40,
+	SIZE_BYTES = 15,    /* "110,293,963,469" */
 };
 
 /* ---- lines ------------------------------------------------------------------------------- */
@@ -79,9 +80,11 @@ static void columns(struct layout *l, const struct layout_facts *f)
 		cells = CELLS_WORST;
 	l->style.wide = w >= 100;
 	l->style.servers = f->servers;
+	l->style.units = f->units;
 	if (w >= 30)
-		width[COLUMN_SIZE] = l->style.wide ? column_defs[COLUMN_SIZE].width_long
-						   : column_defs[COLUMN_SIZE].width_short;
+		width[COLUMN_SIZE] = f->units == UNITS_BYTES ? SIZE_BYTES
+				     : l->style.wide ? column_defs[COLUMN_SIZE].width_long
+						     : column_defs[COLUMN_SIZE].width_short;
 	if (w >= 60)
 		width[COLUMN_DATE] = l->style.wide ? column_defs[COLUMN_DATE].width_long
 						   : column_defs[COLUMN_DATE].width_short;
@@ -94,6 +97,9 @@ static void columns(struct layout *l, const struct layout_facts *f)
 			width[COLUMN_STATE] = STATE_MAX;
 	}
 	width[COLUMN_CELLS] = cells_width(cells, f->servers);
+	for (size_t c = 0; c < COLUMNS_N; c++)
+		if (f->hidden & 1u << c && c != COLUMN_NAME && c != COLUMN_CELLS)
+			width[c] = 0;
 
 	/* What goes, one after the other, for the name to keep its columns. */
 	for (int step = 0; place(l, width) < NAME_MIN && step < 6; step++) {

@@ -9,6 +9,8 @@
 struct layout_facts {
 	size_t servers;
 	size_t transfers;  /* lines wanted for transfers: 0 if none runs */
+	unsigned hidden;   /* columns that are not wanted: bits by enum column */
+	enum size_units units;
 };
 
 enum servers_form { SERVERS_LINES, SERVERS_CHIPS, SERVERS_LETTERS /* in the title */ };

@@ -477,7 +477,10 @@ static void build_dialog(struct model *m)
 static void prepare(struct model *m)
 {
 	int width = m->layout.width, height = m->layout.height;
-	struct layout_facts facts = {.servers = m->news.status.n_servers};
+	struct layout_facts facts = {
+		.servers = m->news.status.n_servers, .hidden = m->setup.hidden,
+		.units = m->setup.units,
+	};
 
 	if (m->news.progress.n > 0)
 		facts.transfers = m->news.progress.n;

@@ -15,6 +15,7 @@
 #include "past.h"
 #include "prompt.h"
 #include "settle.h"
+#include "setup.h"
 
 enum view {
 	VIEW_FILES,
@@ -74,6 +75,7 @@ struct model {
 	int64_t retry_at;     /* ns: the next attempt; 0: none known */
 
 	struct layout layout;
+	struct setup setup, kept_setup; /* as it is, and as it is remembered */
 	struct listing files, conflicts;
 	struct news news;
 	uint64_t new_events;  /* since the screen of events was last open */

@@ -33,7 +33,7 @@ static void take(struct listing_query *q, struct bytes key, struct bytes value)
 		q->tree = yes;
 }
 
-void remember_read(const char *file, struct listing_query *q)
+void remember_read(const char *file, struct listing_query *q, struct setup *s)
 {
 	char text[FILE_MAX];
 	FILE *f = fopen(file, "re");
@@ -45,9 +45,12 @@ void remember_read(const char *file, struct listing_query *q)
 		const char *line = text + at, *end = memchr(line, '\n', len - at);
 		size_t n = end ? (size_t)(end - line) : len - at;
 		const char *eq = memchr(line, '=', n);
-		if (eq)
-			take(q, (struct bytes){(const uint8_t *)line, (size_t)(eq - line)},
-			     (struct bytes){(const uint8_t *)eq + 1, n - (size_t)(eq - line) - 1});
+		if (eq) {
+			struct bytes key = {(const uint8_t *)line, (size_t)(eq - line)};
+			struct bytes value = {(const uint8_t *)eq + 1, n - key.len - 1};
+			take(q, key, value);
+			setup_take(s, key, value);
+		}
 		at += n + 1;
 	}
 }
@@ -67,10 +70,11 @@ static int make_folder(const char *file)
 	return r;
 }
 
-int remember_write(const char *file, const struct listing_query *q)
+int remember_write(const char *file, const struct listing_query *q, const struct setup *s)
 {
 	char *temporary = xasprintf("%s.%ld", file, (long)getpid());
 	int r = make_folder(file);
+	struct buf setup = {0};
 	FILE *f = NULL;
 	if (r < 0)
 		goto out;
@@ -81,6 +85,8 @@ int remember_write(const char *file, const struct listing_query *q)
 	}
 	fprintf(f, "sort=%s\nreverse=%s\ntree=%s\n", table_sort_text(q->sort),
 		q->reverse ? "yes" : "no", q->tree ? "yes" : "no");
+	setup_write(s, &setup);
+	fwrite(setup.data, 1, setup.len, f);
 	if (ferror(f) | fclose(f))
 		r = -EIO;
 	else if (rename(temporary, file) < 0)
@@ -88,6 +94,7 @@ int remember_write(const char *file, const struct listing_query *q)
 	if (r < 0)
 		unlink(temporary);
 out:
+	buf_release(&setup);
 	free(temporary);
 	return r;
 }

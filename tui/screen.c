@@ -261,7 +261,7 @@ static void run_todo(struct program *p)
 	struct bytes text = {m->todo_text.data, m->todo_text.len};
 	m->todo = 0;
 	if (todo & TODO_REMEMBER && p->remember) {
-		int r = remember_write(p->remember, &m->files.query);
+		int r = remember_write(p->remember, &m->files.query, &m->kept_setup);
 		if (r < 0)
 			model_say(m, LOOK_BAD, "The order could not be remembered: %s",
 				  strerror(-r));
@@ -550,7 +550,8 @@ int screen_run(const struct screen_options *options)
 	buf_addf(&p.model.address, "%s", options->address);
 	p.remember = remember_place();
 	if (p.remember)
-		remember_read(p.remember, &p.model.files.query);
+		remember_read(p.remember, &p.model.files.query, &p.model.kept_setup);
+	p.model.setup = p.model.kept_setup;
 	read_clock(&p);
 	grid_init(&p.grid, options->frame_width, options->frame_height, p.model.ascii);
 	model_resize(&p.model, p.grid.width, p.grid.height);
