@@ -18,10 +18,10 @@ static int place(struct batch *b, struct op *op, struct prepared *p, int parent,
 			p->name[0] = '\0';
 		return err == -EEXIST ? -ESTALE : err;
 	}
-	struct ready r = {.placed = p->placed, .home = -1};
+	struct ready r = {.name = p->wait, .old = p->trash, .placed = p->placed, .home = -1};
 	int err = check_target(b, op, parent, name);
 	if (!err)
-		err = to_trash(b, tmp, p->name, op->path, r.name);
+		err = to_trash(b, tmp, p->name, r.name);
 	if (err)
 		return err;
 	p->name[0] = '\0';
@@ -108,10 +108,11 @@ static int do_move(struct batch *b, struct op *op, struct prepared *p, int paren
 			return -EBADMSG;
 		}
 	} else {
-		struct ready r = {.placed = p->placed, .home = from, .home_name = from_name};
+		struct ready r = {.name = p->wait, .old = p->trash, .placed = p->placed, .home = from,
+			.home_name = from_name};
 		err = check_target(b, op, parent, name);
 		if (!err)
-			err = to_trash(b, from, from_name, op->from, r.name);
+			err = to_trash(b, from, from_name, r.name);
 		if (err)
 			return err == -ENOENT ? -EBADMSG : err;
 		struct found now = stat_at(root_trash_fd(b->root), r.name);
@@ -132,7 +133,8 @@ static int do_move(struct batch *b, struct op *op, struct prepared *p, int paren
 	return 0;
 }
 
-static int do_mkdir(struct batch *b, struct op *op, int parent, const char *name)
+static int do_mkdir(struct batch *b, struct op *op, const struct prepared *p, int parent,
+		    const char *name)
 {
 	int trash = root_trash_fd(b->root);
 	struct stat st;
@@ -147,36 +149,33 @@ static int do_mkdir(struct batch *b, struct op *op, int parent, const char *name
 		if (err)
 			return err == -EEXIST ? -ESTALE : err;
 	} else {
-		struct ready r = {.home = -1};
-		struct trash_stamp stamp = trash_stamp_now();
+		struct ready r = {.name = p->wait, .old = p->trash, .home = -1};
 		err = check_target(b, op, parent, name);
 		if (err)
 			return err;
-		do {
-			trash_name(r.name, &stamp, path_base(op->path));
-			err = mkdirat(trash, r.name, 0700) < 0 ? -errno : 0;
-		} while (err == -EEXIST);
-		if (err)
-			return err;
+		if (mkdirat(trash, r.name, 0700) < 0)
+			return errno == EEXIST ? -ESTALE : -errno;
 		r.placed = stat_at(trash, r.name);
 		err = replace(b, op, parent, name, &r);
 		if (err)
 			return err;
 	}
 	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
-		set_later(b, op->path, st.st_ino, st.st_mode & MODE_BITS, op->mode & MODE_BITS);
+		set_later(b, &(struct mode_later){.path = op->path, .ino = st.st_ino,
+			.now = st.st_mode & MODE_BITS, .final = op->mode & MODE_BITS});
 	return 0;
 }
 
-static int do_delete(struct batch *b, struct op *op, int parent, const char *name)
+static int do_delete(struct batch *b, struct op *op, const struct prepared *p, int parent,
+		     const char *name)
 {
 	int trash = root_trash_fd(b->root);
 	int err = op->expect_kind == KIND_FILE || op->expect_kind == KIND_SYMLINK ?
 		check_target(b, op, parent, name) : -ESTALE;
 	if (!err) {
-		err = to_trash(b, parent, name, op->path, op->trash);
-		if (err)
-			op->trash[0] = '\0';
+		err = to_trash(b, parent, name, p->trash);
+		if (!err)
+			memcpy(op->trash, p->trash, sizeof(op->trash));
 	}
 	if (err)
 		return err == -ENOENT ? -ESTALE : err;
@@ -215,10 +214,10 @@ static int do_op(struct batch *b, struct op *op, struct prepared *p)
 		err = place(b, op, p, parent, name);
 		break;
 	case OP_MKDIR:
-		err = do_mkdir(b, op, parent, name);
+		err = do_mkdir(b, op, p, parent, name);
 		break;
 	case OP_DELETE:
-		err = do_delete(b, op, parent, name);
+		err = do_delete(b, op, p, parent, name);
 		break;
 	case OP_RMDIR:
 		err = do_rmdir(parent, name);
@@ -266,20 +265,27 @@ void apply_ops(struct root *root, struct op *ops, size_t n, struct apply_env *en
 		.guard = -1, .uid = geteuid()};
 	b.prepared = xcalloc(n, sizeof(*b.prepared));
 	b.exchange = root_abilities(root).exchange && !env->without_exchange;
-	env->window = false;
+	env->window = env->intended = false;
 	walk_init(&b.to, root);
 	walk_init(&b.from, root);
 	/* opened before anything is written: a sync through it reports what fails from here on */
 	if (!env->without_sync)
 		b.sync_fd = openat(root_fd(root), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	prepare_all(&b, ops, n);
+	bool left = false;
 	for (size_t i = 0; i < n; i++) {
 		struct op *op = &ops[i];
 		if (!op->error)
 			op->error = cancelled(env) ? -ECANCELED : do_op(&b, op, &b.prepared[i]);
-		unprepare(&b, &b.prepared[i]);
+		left = left || b.prepared[i].name[0];
 	}
 	set_modes(&b);
+	/* if the journal cannot say it, what lies there in vain is left to the next start */
+	if (intend_result(&b, ops, n, left || b.n_drops)) {
+		for (size_t i = 0; i < n; i++)
+			unprepare(&b, &b.prepared[i]);
+		drop_all(&b);
+	}
 	int err = sync_touched(&b);
 	for (size_t i = 0; i < n; i++) {
 		if (!ops[i].error)
@@ -295,4 +301,5 @@ void apply_ops(struct root *root, struct op *ops, size_t n, struct apply_env *en
 	free(b.block);
 	free(b.prepared);
 	free(b.modes);
+	free(b.drops);
 }

@@ -5,7 +5,8 @@
  *
  * How a name is replaced: the new object is complete and synced under a name in the trash, then the
  * two names are exchanged. So the displaced object lands in the trash in the same instant, and a
- * crash at any moment leaves each of the two under one of the two names.
+ * crash at any moment leaves each of the two under one of the two names. Which of them, and for what,
+ * stands in the journal of intents before, and recover() reads it.
  */
 #ifndef TUTTI_APPLY_H
 #define TUTTI_APPLY_H
@@ -13,12 +14,17 @@
 #include <stdatomic.h>
 
 #include "digest.h"
-#include "root.h"
+#include "intents.h"
 
 struct apply_env {
+	struct intents *intents;   /* each operation stands there before a name changes; or NULL: a crash
+	                              is then not to be recovered from */
 	const atomic_bool *cancel; /* or NULL: true ends it between two operations (-ECANCELED) */
 	bool without_sync;         /* for measuring only */
 	bool without_exchange;     /* as on a file system that cannot exchange names, for tests */
+	bool intended;             /* result: `batch` is to be settled when what the operations changed
+	                              is stored (intents_settled) */
+	struct intents_batch batch;
 	bool window;               /* result: some name was replaced without an exchange, because
 	                              the file system cannot (root_abilities) */
 };

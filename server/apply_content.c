@@ -11,7 +11,7 @@
 
 #define COPY_BLOCK (256 * 1024)
 
-static void mtime_only(struct timespec t[2], int64_t mtime_ns)
+void mtime_only(struct timespec t[2], int64_t mtime_ns)
 {
 	int64_t s = mtime_ns / 1000000000, ns = mtime_ns % 1000000000;
 	if (ns < 0) {
@@ -204,29 +204,77 @@ static bool is_content(const struct op *op)
 	return op->type == OP_WRITE && op->source != SOURCE_MOVE;
 }
 
+/* The names in the trash that the operation needs. */
+static void choose_names(struct batch *b, const struct op *op, struct prepared *p)
+{
+	bool replaces = op->expect_kind != KIND_ABSENT && (op->type == OP_WRITE || op->type == OP_SYMLINK ||
+		(op->type == OP_MKDIR && op->expect_kind != KIND_DIR));
+	if (replaces || op->type == OP_DELETE)
+		trash_new_name(b->root, p->trash, path_base(op->path));
+	if (replaces && b->exchange)
+		memcpy(p->wait, p->trash, sizeof(p->wait));
+	else if (replaces)
+		trash_new_name(b->root, p->wait, path_base(op->path));
+}
+
+static int prepare(struct batch *b, struct op *op, struct prepared *p)
+{
+	if (path_check(op->path) != PATH_OK)
+		return -EINVAL;
+	if (root_tmp_fd(b->root) < 0 || root_trash_fd(b->root) < 0)
+		return -EROFS;
+	if (cancelled(b->env))
+		return -ECANCELED;
+	choose_names(b, op, p);
+	if (is_content(op))
+		return prepare_file(b, op, p);
+	return op->type == OP_SYMLINK ? prepare_symlink(b, op, p) : 0;
+}
+
+static void fail_all(struct op *ops, size_t n, int err)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!ops[i].error)
+			ops[i].error = err;
+	}
+}
+
+/* Contents and intents; both are complete, and no name has changed. */
+static void sync_prepared(struct batch *b, struct op *ops, size_t n, bool at_once)
+{
+	if (b->env->without_sync)
+		return;
+	if (at_once) { /* which covers the intents as well */
+		int err = sync_all(b);
+		if (err)
+			fail_all(ops, n, err);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (ops[i].error || b->prepared[i].fd < 0)
+			continue;
+		if (cancelled(b->env)) /* a slow disk is not to keep the server from ending */
+			ops[i].error = -ECANCELED;
+		else if (fsync(b->prepared[i].fd) < 0)
+			ops[i].error = -errno;
+	}
+	int err = intend_sync(b);
+	if (err)
+		fail_all(ops, n, err);
+}
+
 void prepare_all(struct batch *b, struct op *ops, size_t n)
 {
 	size_t contents = 0;
-	int err = 0;
 	for (size_t i = 0; i < n; i++)
 		contents += is_content(&ops[i]);
 	for (size_t i = 0; i < n; i++) {
 		struct op *op = &ops[i];
 		struct prepared *p = &b->prepared[i];
 		p->fd = -1;
-		op->error = 0;
 		op->found = (struct found){.kind = KIND_ABSENT};
 		op->trash[0] = '\0';
-		if (path_check(op->path) != PATH_OK)
-			op->error = -EINVAL;
-		else if (root_tmp_fd(b->root) < 0 || root_trash_fd(b->root) < 0)
-			op->error = -EROFS;
-		else if (cancelled(b->env))
-			op->error = -ECANCELED;
-		else if (is_content(op))
-			op->error = prepare_file(b, op, p);
-		else if (op->type == OP_SYMLINK)
-			op->error = prepare_symlink(b, op, p);
+		op->error = prepare(b, op, p);
 		if (!op->error && p->fd >= 0 && contents > SYNC_EACH_MAX) {
 			if (close(p->fd) < 0)
 				op->error = -errno;
@@ -238,24 +286,11 @@ void prepare_all(struct batch *b, struct op *ops, size_t n)
 			unprepare(b, p);
 		}
 	}
-	if (b->env->without_sync)
-		contents = 0;
-	if (contents > SYNC_EACH_MAX)
-		err = sync_all(b);
-	for (size_t i = 0; i < n && contents; i++) {
-		struct op *op = &ops[i];
-		struct prepared *p = &b->prepared[i];
-		if (op->error || !is_content(op))
-			continue;
-		if (contents > SYNC_EACH_MAX)
-			op->error = err;
-		else if (cancelled(b->env)) /* a slow disk is not to keep the server from ending */
-			op->error = -ECANCELED;
-		else if (fsync(p->fd) < 0)
-			op->error = -errno;
-		if (op->error)
-			unprepare(b, p);
-	}
+	int err = intend(b, ops, n);
+	if (err)
+		fail_all(ops, n, err);
+	else
+		sync_prepared(b, ops, n, contents > SYNC_EACH_MAX);
 	for (size_t i = 0; i < n; i++) {
 		if (b->prepared[i].fd >= 0)
 			close(b->prepared[i].fd);

@@ -71,10 +71,10 @@ int chmod_held(int fd, mode_t mode)
 	return chmod(link, mode) < 0 ? -errno : 0;
 }
 
-void set_later(struct batch *b, struct bytes path, ino_t ino, mode_t now, mode_t final)
+void set_later(struct batch *b, const struct mode_later *m)
 {
 	GROW(b->modes, b->cap_modes, b->n_modes + 1);
-	b->modes[b->n_modes++] = (struct mode_later){path, ino, now, final};
+	b->modes[b->n_modes++] = *m;
 }
 
 /* Makes the folder `name` in `parent`, which is ours, enterable and writable until the end of the
@@ -88,10 +88,13 @@ bool loosen(struct batch *b, int parent, const char *name, struct bytes path)
 		return false;
 	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) && st.st_dev == root_device(b->root) &&
 	    st.st_uid == b->uid && (st.st_mode & S_IRWXU) != S_IRWXU) {
-		mode_t now = (st.st_mode & MODE_BITS) | S_IRWXU;
-		done = chmod_held(fd, now) == 0;
+		struct mode_later m = {.path = path, .ino = st.st_ino,
+			.now = (st.st_mode & MODE_BITS) | S_IRWXU, .final = st.st_mode & MODE_BITS};
+		done = intend_mode(b, &m) && chmod_held(fd, m.now) == 0;
 		if (done)
-			set_later(b, path, st.st_ino, now, st.st_mode & MODE_BITS);
+			set_later(b, &m);
+		else
+			intend_mode_done(b, &m);
 	}
 	close(fd);
 	return done;
@@ -155,8 +158,10 @@ void set_modes(struct batch *b)
 		struct mode_later *m = &b->modes[--b->n_modes];
 		char name[PATH_COMPONENT_MAX + 1];
 		struct stat st;
-		if (m->now == m->final)
+		if (m->now == m->final) {
+			intend_mode_done(b, m);
 			continue;
+		}
 		int parent = walk_parent(&b->to, m->path, name);
 		int path_fd = parent < 0 ? -1 : openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 		int fd = parent < 0 ? -1 : openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
@@ -169,5 +174,6 @@ void set_modes(struct batch *b)
 			close(path_fd);
 		if (fd >= 0)
 			close(fd);
+		intend_mode_done(b, m);
 	}
 }

@@ -1,7 +1,8 @@
 /*
  * What the files of apply share: the batch that is being carried out, and the steps of it.
  * apply.c has the order of things, apply_content.c what is written, apply_replace.c how a name is
- * taken, apply_folders.c what folders need before and after; tmp.c and trash.c are beside them.
+ * taken, apply_folders.c what folders need before and after, apply_intents.c what is said of it all
+ * in the journal; tmp.c and trash.c are beside them.
  */
 #ifndef TUTTI_APPLY_INTERNAL_H
 #define TUTTI_APPLY_INTERNAL_H
@@ -30,6 +31,8 @@ struct trash_stamp {
 struct trash_stamp trash_stamp_now(void);
 /* The name for the stamp; moves the stamp on, so that the next try is another name. */
 void trash_name(char *name, struct trash_stamp *stamp, struct bytes base);
+/* A name that nothing has, and that no other call gives out. */
+void trash_new_name(struct root *root, char name[TRASH_NAME_SIZE], struct bytes base);
 
 int write_full(int fd, const void *p, size_t len);
 /* Renames to a name that must be free: -EEXIST. */
@@ -42,6 +45,8 @@ struct prepared {
 	struct found placed; /* the object as we made it */
 	int fd;              /* open until it is synced, or -1 */
 	char name[TMP_NAME_SIZE]; /* in tmp/, "" if it is not there (any more) */
+	char wait[TRASH_NAME_SIZE];  /* where it is to wait in trash/, "" if it does not */
+	char trash[TRASH_NAME_SIZE]; /* where what it displaces is to lie */
 };
 
 /* A folder that gets its mode at the end: it was made, or made writable for the moment. */
@@ -50,6 +55,26 @@ struct mode_later {
 	ino_t ino;
 	mode_t now;
 	mode_t final;
+	bool intended; /* it is to be settled */
+	struct intents_batch batch;
+};
+
+/* An object of ours that is ready under a name in the trash, to be exchanged with the name. */
+struct ready {
+	const char *name;
+	const char *old; /* where the displaced comes to lie, if the names cannot be exchanged */
+	struct found placed;
+	/* if the exchange does not come about, it goes back here; else it is removed */
+	int home;
+	const char *home_name;
+};
+
+/* What waited in vain. It goes only when the journal says so: until then its absence means that it
+ * has its name. */
+struct drop {
+	struct op *op;
+	struct ready ready;
+	bool had_name; /* it was under the name that it was made for, for a moment */
 };
 
 struct batch {
@@ -62,6 +87,8 @@ struct batch {
 	struct walk from;
 	struct mode_later *modes;
 	size_t n_modes, cap_modes;
+	struct drop *drops;
+	size_t n_drops, cap_drops;
 	struct {
 		int fd;
 		ino_t ino;
@@ -81,12 +108,28 @@ static inline bool means_absent(int err)
 /* --- apply_content.c --- */
 
 bool cancelled(const struct apply_env *env);
-/* Makes everything ready in tmp/ that is to be placed, and durable; clears all results. */
+/* Makes everything ready in tmp/ that is to be placed, writes the intents, and makes both durable;
+ * clears all results. */
 void prepare_all(struct batch *b, struct op *ops, size_t n);
 void unprepare(struct batch *b, struct prepared *p);
 /* The time of last change of a name (itself if it is a symlink), or of what is held. */
 int set_times(int dir, const char *name, int64_t mtime_ns);
 int set_times_held(int fd, int64_t mtime_ns);
+void mtime_only(struct timespec t[2], int64_t mtime_ns);
+
+/* --- apply_intents.c --- */
+
+/* Writes what the operations without an error are about to do; an error of it is that of all. */
+int intend(struct batch *b, struct op *ops, size_t n);
+int intend_sync(struct batch *b);
+/* Writes what came of them. `left`: something lies ready in vain, and goes only if that is durable:
+ * false if it is not. */
+bool intend_result(struct batch *b, const struct op *ops, size_t n, bool left);
+/* The folder has another mode until the end of the batch. False: that could not be written. */
+bool intend_mode(struct batch *b, struct mode_later *m);
+void intend_mode_done(struct batch *b, struct mode_later *m);
+/* The stamp of a file when its time is set. */
+uint64_t stamp_with_time(struct stat st, int64_t mtime_ns);
 
 /* --- apply_folders.c --- */
 
@@ -101,7 +144,7 @@ int reach(struct batch *b, struct walk *w, struct bytes path, char name[PATH_COM
  * batch. False: it is that already, or not ours. */
 bool loosen(struct batch *b, int parent, const char *name, struct bytes path);
 /* The folder gets `final` at the end, unless somebody has changed it from `now` by then. */
-void set_later(struct batch *b, struct bytes path, ino_t ino, mode_t now, mode_t final);
+void set_later(struct batch *b, const struct mode_later *m);
 void set_modes(struct batch *b);
 /* A name of what a descriptor holds, for calls that take no O_PATH descriptor. */
 void held_name(char link[32], int fd);
@@ -109,22 +152,13 @@ int chmod_held(int fd, mode_t mode);
 
 /* --- apply_replace.c --- */
 
-/* An object of ours that is ready under a name in the trash, to be exchanged with the name. */
-struct ready {
-	char name[TRASH_NAME_SIZE];
-	struct found placed;
-	/* if the exchange does not come about, it goes back here; else it is removed */
-	int home;
-	const char *home_name;
-};
-
-/* It is not wanted any more. `had_name`: it was under the name that it was made for, for a moment. */
+/* It is not wanted any more: it goes home now, or is removed at the end of the batch. */
 void drop_ready(struct batch *b, struct op *op, const struct ready *r, bool had_name);
+void drop_all(struct batch *b);
 /* Takes the name, and what had it is in the trash (op->trash), if that is what was expected. */
 int replace(struct batch *b, struct op *op, int parent, const char *name, const struct ready *r);
-/* Moves a name into the trash under a new name. */
-int to_trash(struct batch *b, int dir, const char *name, struct bytes path,
-	     char trash[TRASH_NAME_SIZE]);
+/* Moves a name into the trash, under one that was chosen before. */
+int to_trash(struct batch *b, int dir, const char *name, const char *trash);
 struct found stat_at(int dir, const char *name);
 bool is_expected(const struct op *op, const struct found *f);
 /* Is what is at the name what the engine expects, and at rest? A file is guarded from here on. */

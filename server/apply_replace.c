@@ -98,39 +98,45 @@ int check_target(struct batch *b, const struct op *op, int parent, const char *n
 	return now.kind == KIND_FILE ? guard_take(b, parent, name) : 0;
 }
 
-/* Moves a name into the trash under a new name. */
-int to_trash(struct batch *b, int dir, const char *name, struct bytes path,
-		    char trash[TRASH_NAME_SIZE])
+int to_trash(struct batch *b, int dir, const char *name, const char *trash)
 {
-	int err;
-	struct trash_stamp stamp = trash_stamp_now();
-	do {
-		trash_name(trash, &stamp, path_base(path));
-		err = rename_new(dir, name, root_trash_fd(b->root), trash);
-	} while (err == -EEXIST);
-	return err;
+	int err = rename_new(dir, name, root_trash_fd(b->root), trash);
+	return err == -EEXIST ? -ESTALE : err; /* somebody put something there: another name next time */
 }
 
-/* `had_name`: it was under the name that it was made for, if only for a moment. */
 void drop_ready(struct batch *b, struct op *op, const struct ready *r, bool had_name)
 {
-	int trash = root_trash_fd(b->root);
 	if (r->home >= 0) {
-		if (rename_new(trash, r->name, r->home, r->home_name) < 0)
-			memcpy(op->trash, r->name, sizeof(op->trash));
+		if (rename_new(root_trash_fd(b->root), r->name, r->home, r->home_name) < 0)
+			memcpy(op->trash, r->name, strlen(r->name) + 1);
 		return;
 	}
+	GROW(b->drops, b->cap_drops, b->n_drops + 1);
+	b->drops[b->n_drops++] = (struct drop){op, *r, had_name};
+}
+
+static void drop_one(struct batch *b, const struct drop *d)
+{
+	int trash = root_trash_fd(b->root);
+	const struct ready *r = &d->ready;
 	struct found now = stat_at(trash, r->name);
 	if (now.kind == KIND_ABSENT)
 		return;
 	/* Somebody may have found it while it had the name, and write to it even now: then the trash
 	 * is where that must be. It goes when it expires, unless it was changed. */
 	bool same = now.kind == r->placed.kind && now.stamp == r->placed.stamp;
-	bool keep = !same || (had_name && now.kind == KIND_FILE);
+	bool keep = !same || (d->had_name && now.kind == KIND_FILE);
 	if (!keep && unlinkat(trash, r->name, now.kind == KIND_DIR ? AT_REMOVEDIR : 0) == 0)
 		return;
 	if (!same)
-		memcpy(op->trash, r->name, sizeof(op->trash));
+		memcpy(d->op->trash, r->name, strlen(r->name) + 1);
+}
+
+void drop_all(struct batch *b)
+{
+	for (size_t i = 0; i < b->n_drops; i++)
+		drop_one(b, &b->drops[i]);
+	b->n_drops = 0;
 }
 
 /* Something unexpected came out, `theirs`: it takes its name again. If meanwhile somebody put yet another
@@ -145,7 +151,7 @@ static void exchange_back(struct batch *b, struct op *op, int parent, const char
 		if (renameat2(trash, r->name, parent, name, RENAME_EXCHANGE) < 0) {
 			/* nothing has the name any more, so it is free; if not, the trash keeps it */
 			if (rename_new(trash, r->name, parent, name) < 0)
-				memcpy(op->trash, r->name, sizeof(op->trash));
+				memcpy(op->trash, r->name, strlen(r->name) + 1);
 			return;
 		}
 		struct found out = stat_at(trash, r->name);
@@ -158,7 +164,7 @@ static void exchange_back(struct batch *b, struct op *op, int parent, const char
 	if (inside.kind == r->placed.kind && inside.stamp == r->placed.stamp)
 		drop_ready(b, op, r, true);
 	else
-		memcpy(op->trash, r->name, sizeof(op->trash));
+		memcpy(op->trash, r->name, strlen(r->name) + 1);
 }
 
 static int exchange(struct batch *b, struct op *op, int parent, const char *name,
@@ -183,7 +189,7 @@ static int exchange(struct batch *b, struct op *op, int parent, const char *name
 		exchange_back(b, op, parent, name, r, out);
 		return err == EEXIST ? -ENOTEMPTY : -err;
 	}
-	memcpy(op->trash, r->name, sizeof(op->trash));
+	memcpy(op->trash, r->name, strlen(r->name) + 1);
 	touch(b, trash);
 	return 0;
 }
@@ -194,8 +200,7 @@ static int replace_in_steps(struct batch *b, struct op *op, int parent, const ch
 			    const struct ready *r)
 {
 	int trash = root_trash_fd(b->root);
-	char old[TRASH_NAME_SIZE];
-	struct trash_stamp stamp = trash_stamp_now();
+	const char *old = r->old;
 	int err;
 	b->env->window = true;
 	if (op->expect_kind == KIND_DIR) {
@@ -209,10 +214,7 @@ static int replace_in_steps(struct batch *b, struct op *op, int parent, const ch
 			drop_ready(b, op, r, false);
 		return err == -EEXIST ? -ESTALE : err;
 	}
-	do {
-		trash_name(old, &stamp, path_base(op->path));
-		err = linkat(parent, name, trash, old, 0) < 0 ? -errno : 0;
-	} while (err == -EEXIST);
+	err = linkat(parent, name, trash, old, 0) < 0 ? -errno : 0;
 	bool linked = !err;
 	if (err == -EPERM || err == -EOPNOTSUPP || r->placed.kind == KIND_DIR) {
 		/* no links here, or a folder comes: the name is free for a moment */
@@ -239,14 +241,14 @@ static int replace_in_steps(struct batch *b, struct op *op, int parent, const ch
 		err = err == -EEXIST ? -ESTALE : err;
 	}
 	if (!err) {
-		memcpy(op->trash, old, sizeof(op->trash));
+		memcpy(op->trash, old, strlen(old) + 1);
 		touch(b, trash);
 		return 0;
 	}
 	if (linked)
 		(void)unlinkat(trash, old, 0);
 	else if (rename_new(trash, old, parent, name) < 0)
-		memcpy(op->trash, old, sizeof(op->trash));
+		memcpy(op->trash, old, strlen(old) + 1);
 	drop_ready(b, op, r, false);
 	return err;
 }

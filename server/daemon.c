@@ -473,6 +473,10 @@ static bool start(struct daemon *d)
 	d->workers = workers_new(d->loop, WORKERS, JOBS_QUEUED_MAX);
 	d->watch = watch_new(d->loop, disk_watched, d);
 	d->disk = disk_new(d);
+	int err = disk_recover(d->disk, fresh);
+	if (err < 0)
+		return cannot_error(xasprintf("what was under way at the last end cannot be recovered: %s",
+			strerror(-err)));
 	d->transfers = transfers_new(d);
 	d->resyncs = resyncs_new(d);
 	d->settles = settles_new(d);
@@ -555,6 +559,7 @@ static void finish(struct daemon *d)
 	if (d->pasts)
 		pasts_free(d->pasts);
 	disk_free(d->disk);
+	intents_close(d->intents);
 	watch_free(d->watch);
 	store_close(d->store, clean);
 	if (d->engine)

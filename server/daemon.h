@@ -26,6 +26,7 @@ struct daemon {
 	const struct settings *settings;
 	struct root *root;
 	struct store *store;
+	struct intents *intents; /* NULL: the root cannot be written to */
 	struct workers *workers;
 	struct watch *watch;
 	struct engine *engine;

@@ -2,7 +2,9 @@
 #include "config.h"
 #include "disk.h"
 
+#include "recover.h"
 #include "scan.h"
+#include "text.h"
 #include "trash.h"
 
 #include <errno.h>
@@ -28,6 +30,13 @@ struct past {
 	size_t n_events, cap_events;
 };
 
+/* A batch of intents that is not needed any more when so many changes are stored. */
+struct settling {
+	uint64_t changes;
+	bool earlier; /* those of the life before; else: */
+	struct intents_batch batch;
+};
+
 struct disk {
 	struct daemon *d;
 	struct disk_task *first, **last;    /* commits and questions, in order; the first one runs */
@@ -35,6 +44,8 @@ struct disk {
 	struct past past;
 	size_t unnamed;                     /* rows of past.trash before this one say who displaced it */
 	size_t untrimmed;                   /* lines written since the journal was trimmed */
+	struct settling *settling;          /* batches of intents, in the order of `changes` */
+	size_t n_settling, cap_settling;
 	bool unstored;
 	bool tidying;
 	bool checking;                      /* the root */
@@ -316,6 +327,7 @@ struct apply_job {
 	struct op *ops;
 	struct trash_item *trash; /* of each op: what it displaced */
 	size_t n;
+	struct apply_env env;
 	enum root_state root;
 };
 
@@ -325,8 +337,8 @@ static void apply_run(struct job *job)
 	struct daemon *d = p->k->d;
 	p->root = root_check(d->root);
 	if (p->root == ROOT_OK) {
-		struct apply_env env = {.cancel = workers_cancel(d->workers)};
-		apply_ops(d->root, p->ops, p->n, &env);
+		p->env = (struct apply_env){.intents = d->intents, .cancel = workers_cancel(d->workers)};
+		apply_ops(d->root, p->ops, p->n, &p->env);
 		for (size_t i = 0; i < p->n; i++) {
 			if (p->ops[i].trash[0])
 				(void)trash_look(d->root, p->ops[i].trash, &p->trash[i]);
@@ -335,6 +347,93 @@ static void apply_run(struct job *job)
 	}
 	for (size_t i = 0; i < p->n; i++)
 		p->ops[i].error = -ESTALE;
+}
+
+/* ---- intents that are not needed any more ------------------------------------------------ */
+
+static void settle(struct disk *k)
+{
+	uint64_t stored = engine_changes_stored(k->d->engine);
+	size_t n = 0;
+	while (n < k->n_settling && k->settling[n].changes <= stored) {
+		intents_settled(k->d->intents, k->settling[n].earlier ? INTENTS_EARLIER :
+			&k->settling[n].batch);
+		n++;
+	}
+	k->n_settling -= n;
+	if (n && k->n_settling)
+		memmove(k->settling, k->settling + n, k->n_settling * sizeof(*k->settling));
+}
+
+/* When what has happened until now is stored. `batch` NULL: those of the life before. */
+static void settle_later(struct disk *k, const struct intents_batch *batch)
+{
+	GROW(k->settling, k->cap_settling, k->n_settling + 1);
+	struct settling *s = &k->settling[k->n_settling++];
+	*s = (struct settling){.changes = engine_changes(k->d->engine), .earlier = !batch};
+	if (batch)
+		s->batch = *batch;
+	settle(k);
+}
+
+static void recovered_applied(void *ctx, const struct intent *in, const struct found *found)
+{
+	struct disk *k = ctx;
+	if (engine_load_applied(k->d->engine, in->path, in->from, in->record, found) < 0)
+		log_warning("the journal of intents has a record that makes no sense: it is passed over");
+}
+
+static void ignore_applied(void *ctx, const struct intent *in, const struct found *found)
+{
+	(void)ctx, (void)in, (void)found;
+}
+
+static void recovered_displaced(void *ctx, const struct intent *in, const char *name)
+{
+	struct disk *k = ctx;
+	struct trash_item item;
+	if (trash_look(k->d->root, name, &item) < 0)
+		return;
+	disk_trash(k, &(struct store_trash){
+		.name = bytes_of(name), .path = in->path, .time_ns = item.time_ns,
+		.what = bytes_of(in->type == OP_DELETE ? "deleted" : "replaced"),
+		.mtime_ns = item.mtime_ns, .size = item.size, .kind = item.kind,
+	});
+}
+
+static void recovered_saved(void *ctx, struct bytes path)
+{
+	struct disk *k = ctx;
+	struct buf text = {0};
+	text_show(&text, path);
+	log_warning("a change that was made just before the end was kept as %.*s", (int)text.len,
+		    (const char *)text.data);
+	daemon_event(k->d, "note", path, bytes_of(k->d->settings->name),
+		     bytes_of("a change that was made just before the end was kept under this name"));
+	buf_release(&text);
+}
+
+int disk_recover(struct disk *k, bool fresh)
+{
+	struct daemon *d = k->d;
+	struct recovery r = {.applied = fresh ? ignore_applied : recovered_applied,
+		.displaced = recovered_displaced, .saved = recovered_saved, .ctx = k};
+	size_t n;
+	int err = intents_open(&d->intents, d->root);
+	if (err == -EROFS || err == -EACCES || err == -EPERM)
+		return 0; /* as root_open(): it is served, and nothing can be applied */
+	if (!err)
+		err = recover(d->root, d->intents, &r);
+	if (err)
+		return err;
+	(void)intents_earlier(d->intents, &n);
+	if (n) {
+		log_info("%zu operations were under way at the last end: %zu were done, %zu were undone",
+			 n, r.done, r.undone);
+		settle_later(k, NULL);
+	}
+	root_clean_tmp(d->root);
+	return 0;
 }
 
 /* The row of what an operation displaced; before the engine hears of it, and forgets what was there. */
@@ -372,6 +471,8 @@ static void apply_done(struct job *job, bool cancelled)
 		root_found(p->k, p->root);
 	}
 	engine_applied(daemon_feed(p->k->d), p->action, p->ops, p->n);
+	if (p->env.intended)
+		settle_later(p->k, &p->env.batch);
 	buf_release(&p->bytes);
 	free(p->trash);
 	free(p->ops);
@@ -636,6 +737,7 @@ static void store_end(struct store_job *s)
 		lines_written(k, s->batch.n_events);
 		if (s->action)
 			engine_stored(daemon_feed(k->d), s->action);
+		settle(k);
 		return;
 	}
 	past_again(k, &s->past);
@@ -1072,5 +1174,6 @@ void disk_free(struct disk *k)
 	assert(!k->first);
 	disk_stop(k);
 	past_release(&k->past);
+	free(k->settling);
 	free(k);
 }

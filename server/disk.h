@@ -36,6 +36,10 @@ void disk_trash(struct disk *k, const struct store_trash *row);
 /* What the watch says (a watch_fn; ctx is the daemon). */
 void disk_watched(void *ctx, const struct watch_event *ev);
 
+/* What the operations of an earlier life had done is told to the engine, unless its index is new;
+ * what they had left is removed. After loading, before engine_start(). 0 or a negative errno. */
+int disk_recover(struct disk *k, bool fresh);
+
 /* Begins to look after the trash, now and then. */
 void disk_start(struct disk *k);
 void disk_stop(struct disk *k);        /* no new work of its own */

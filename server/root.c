@@ -184,9 +184,10 @@ static int own_folder(const struct root *root, int parent, const char *name, boo
 }
 
 /* What a crash left in tmp/ belongs to nobody: whatever was displaced from a name is in trash/. */
-static void clean_tmp(int tmp_fd)
+void root_clean_tmp(struct root *root)
 {
-	int fd = openat(tmp_fd, ".", DIR_FLAGS);
+	int tmp_fd = root->tmp_fd;
+	int fd = tmp_fd < 0 ? -1 : openat(tmp_fd, ".", DIR_FLAGS);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	if (!d) {
 		if (fd >= 0)
@@ -219,6 +220,8 @@ static void probe(struct root *root)
 	}
 	if (root->tmp_fd < 0)
 		return;
+	(void)unlinkat(root->tmp_fd, "probe-a", 0);
+	(void)unlinkat(root->tmp_fd, "probe-b", 0);
 	int a = openat(root->tmp_fd, "probe-a", O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	int b = openat(root->tmp_fd, "probe-b", O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (a >= 0 && b >= 0) {
@@ -260,8 +263,6 @@ static int take(struct root *root, char **error)
 	if (worst && worst != -EROFS && worst != -EACCES && worst != -EPERM)
 		return fail(error, -worst, xasprintf("%s/" PATH_RESERVED_NAME
 			" cannot be prepared: %s", root->path, strerror(-worst)));
-	if (root->tmp_fd >= 0)
-		clean_tmp(root->tmp_fd);
 	probe(root);
 	return 0;
 }
@@ -417,6 +418,11 @@ const char *root_path(const struct root *root)
 int root_fd(const struct root *root)
 {
 	return root->fd;
+}
+
+int root_own_fd(const struct root *root)
+{
+	return root->own_fd;
 }
 
 int root_tmp_fd(const struct root *root)

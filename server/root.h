@@ -34,7 +34,7 @@ struct root_abilities {
 };
 
 /* Opens the directory and, if it has a mark, locks it and prepares `.tutti/` (missing folders in it
- * are made, leftovers in tmp/ removed). 0, or a negative errno and in *error one sentence (malloced)
+ * are made). 0, or a negative errno and in *error one sentence (malloced)
  * that says what is wrong and what to do. */
 int root_open(struct root **root, const char *dir, char **error);
 void root_close(struct root *root); /* NULL is fine; the lock goes with it */
@@ -45,6 +45,9 @@ const char *root_id(const struct root *root);
 /* Makes the mark, for a directory that no index knows. Errors as root_open(). */
 int root_mark(struct root *root, char **error);
 
+/* Removes what an earlier life has left in tmp/; after recover(). */
+void root_clean_tmp(struct root *root);
+
 /* Is the directory still the one that was opened, with its mark? Cheap: a few system calls. */
 enum root_state root_check(const struct root *root);
 const char *root_state_text(enum root_state state); /* a reason for people */
@@ -52,6 +55,7 @@ const char *root_state_text(enum root_state state); /* a reason for people */
 struct root_abilities root_abilities(const struct root *root);
 const char *root_path(const struct root *root); /* absolute, as opened, for messages */
 int root_fd(const struct root *root);
+int root_own_fd(const struct root *root);   /* .tutti, -1 without a mark */
 int root_tmp_fd(const struct root *root);   /* .tutti/tmp, -1 without a mark */
 int root_trash_fd(const struct root *root); /* .tutti/trash, -1 without a mark */
 dev_t root_device(const struct root *root);

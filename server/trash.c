@@ -40,6 +40,22 @@ void trash_name(char *name, struct trash_stamp *stamp, struct bytes base)
 	}
 }
 
+void trash_new_name(struct root *root, char name[TRASH_NAME_SIZE], struct bytes base)
+{
+	static _Atomic int64_t last_ns; /* a clock that stands still or goes back gives no name twice */
+	struct stat st;
+	do {
+		struct trash_stamp stamp = trash_stamp_now();
+		int64_t now = stamp.s * BILLION + stamp.ns, last = atomic_load(&last_ns);
+		do {
+			if (now <= last && last - now < BILLION)
+				now = last + 1;
+		} while (!atomic_compare_exchange_weak(&last_ns, &last, now));
+		stamp = (struct trash_stamp){now / BILLION, (long)(now % BILLION)};
+		trash_name(name, &stamp, base);
+	} while (fstatat(root_trash_fd(root), name, &st, AT_SYMLINK_NOFOLLOW) == 0);
+}
+
 /* The time in a name of ours; false for any other name. */
 static bool parse_name(const char *name, int64_t *time_ns)
 {

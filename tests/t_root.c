@@ -200,7 +200,10 @@ START_TEST(leftovers_in_tmp_go_and_the_trash_stays)
 	put(dir, ".tutti/tmp/w7", "half");
 	make_dir(dir, ".tutti/tmp/d", 0700);
 	put(dir, ".tutti/trash/1.000000001-old", "old");
-	root_close(marked_root(dir));
+	struct root *root = marked_root(dir);
+	ck_assert_uint_eq(count_in(dir, ".tutti/tmp"), 2); /* until recovery has seen them */
+	root_clean_tmp(root);
+	root_close(root);
 	ck_assert_uint_eq(count_in(dir, ".tutti/tmp"), 0);
 	ck_assert(there(dir, ".tutti/trash/1.000000001-old"));
 }
