@@ -492,7 +492,18 @@ START_TEST(trash_is_fetched_as_one_moves)
 	ck_assert(rig_shows(&rig, "No answer came from be\\x1bta"));
 	ck_assert(rig_shows(&rig, "beta       old/plan-10.txt"));
 	ck_assert(!rig_shows(&rig, "alpha      "));
+	/* What is far down is found as well, and only what passes is kept. */
+	fake->past.trash = 20000;
 	rig_key(&rig, K_ESC);
+	rig_type(&rig, "\\plan-1999\r");
+	ck_assert(rig_shows(&rig, "old/plan-19999.txt"));
+	ck_assert(rig_shows(&rig, "old/plan-1999.txt"));
+	ck_assert_uint_eq(rig.m.pasts.lists[PAST_TRASH].n, 8);
+	rig_key(&rig, K_ESC);
+	for (int i = 0; i < 60; i++)
+		rig_type(&rig, "G");
+	ck_assert_uint_le(rig.m.pasts.lists[PAST_TRASH].n, PAST_KEPT);
+	ck_assert(rig_shows(&rig, "There is more; \\ narrows the list"));
 	ck_assert_int_eq(rig.m.view, VIEW_TRASH);
 	rig_key(&rig, K_ESC);
 	ck_assert_int_eq(rig.m.view, VIEW_FILES);

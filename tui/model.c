@@ -501,8 +501,7 @@ static void prepare(struct model *m)
 		build_page(m);
 		scroll_page(m);
 		if (past_of(m->view) >= 0 && m->connected)
-			past_follow(m, (enum past)past_of(m->view), m->page.n,
-				    m->page_at[m->view], rows);
+			past_follow(m, (enum past)past_of(m->view), m->page_at[m->view], rows);
 	}
 	build_dialog(m);
 }

@@ -23,8 +23,9 @@ static void forget_lines(struct past_list *l)
 {
 	for (size_t i = 0; i < l->n; i++)
 		line_release(&l->lines[i]);
+	line_release(&l->last);
 	l->n = 0;
-	l->stale = false;
+	l->begun = l->stale = false;
 }
 
 static void list_clear(struct past_list *l)
@@ -110,27 +111,26 @@ static struct asked_for read_filter(const struct past_list *l)
 	return a;
 }
 
-static void ask_trash(struct past_list *l, const struct asked_for *a, struct buf *p)
+static void ask_trash(const struct past_list *l, const struct asked_for *a, bool on, struct buf *p)
 {
-	const struct past_line *last = l->n > 0 && !l->stale ? &l->lines[l->n - 1] : NULL;
-	wire_map(p, (size_t)(2 + (a->under.len > 0) + (last ? 2 : 0)));
+	wire_map(p, (size_t)(2 + (a->under.len > 0) + (on ? 2 : 0)));
 	if (a->under.len > 0)
 		wire_put_bin(p, "under", a->under);
-	if (last) {
-		wire_put_bin(p, "after", own_bytes(&last->id));
-		wire_put_str(p, "after_replica", own_bytes(&last->replica));
+	if (on) {
+		wire_put_bin(p, "after", own_bytes(&l->last.id));
+		wire_put_str(p, "after_replica", own_bytes(&l->last.replica));
 	}
 	wire_put_str(p, "replica", a->on.len > 0 ? a->on : bytes_of("*"));
 }
 
-static void ask_history(struct past_list *l, const struct asked_for *a, struct buf *p)
+static void ask_history(const struct past_list *l, const struct asked_for *a, bool on,
+			struct buf *p)
 {
-	bool goes_on = l->n > 0 && !l->stale;
-	wire_map(p, (size_t)(1 + (a->under.len > 0) + goes_on));
+	wire_map(p, (size_t)(1 + (a->under.len > 0) + on));
 	if (a->under.len > 0)
 		wire_put_bin(p, "path", a->under);
-	if (goes_on)
-		wire_put_uint(p, "before", l->lines[l->n - 1].n);
+	if (on)
+		wire_put_uint(p, "before", l->last.n);
 }
 
 static void ask_more(struct model *m, enum past which)
@@ -138,11 +138,15 @@ static void ask_more(struct model *m, enum past which)
 	struct past_list *l = &m->pasts.lists[which];
 	struct asked_for a = read_filter(l);
 	struct buf p = {0};
+	bool on = l->begun && !l->stale;
 	if (is_trash(which))
-		ask_trash(l, &a, &p);
+		ask_trash(l, &a, on, &p);
 	else
-		ask_history(l, &a, &p);
-	wire_put_uint(&p, "max", is_brief(which) ? PAST_DETAILS : PAST_PAGE);
+		ask_history(l, &a, on, &p);
+	wire_put_uint(&p, "max",
+		      is_brief(which)     ? PAST_DETAILS
+		      : l->filter.len > 0 ? PAST_PAGE_MAX
+					  : PAST_PAGE);
 	l->asked = model_ask_tagged(m, ASK_PAST, (unsigned)which << 12 | (l->serial & 0xfff),
 				    is_trash(which) ? "trash" : "history", &p);
 }
@@ -172,10 +176,10 @@ void past_filter(struct model *m, enum past which, struct bytes text)
 	ask_more(m, which);
 }
 
-void past_follow(struct model *m, enum past which, size_t shown, uint64_t at, uint64_t height)
+void past_follow(struct model *m, enum past which, uint64_t at, uint64_t height)
 {
 	struct past_list *l = &m->pasts.lists[which];
-	if (l->more && !l->asked && l->n < PAST_KEPT && at + 2 * height >= shown)
+	if (l->more && !l->asked && l->n < PAST_KEPT && at + 2 * height >= l->n)
 		ask_more(m, which);
 }
 
@@ -216,16 +220,42 @@ static void read_line(struct past_line *l, const msgpack_object *o, bool trash)
 	l->has = !wire_is_nil(wire_get(o, "new_hash"));
 }
 
-/* The list goes on only if each page gets on; a server that repeats itself is not asked again. */
-static bool gets_on(const struct past_list *l, size_t before, bool trash)
+/* Do all words that the server was not asked by stand in it? */
+static bool passes(const struct past_list *l, const struct past_line *line)
 {
-	if (before == 0 || l->n == before)
-		return l->n > before;
-	const struct past_line *old = &l->lines[before - 1], *last = &l->lines[l->n - 1];
-	if (!trash)
-		return last->n < old->n;
-	return !bytes_eq(own_bytes(&last->id), own_bytes(&old->id)) ||
-	       !bytes_eq(own_bytes(&last->replica), own_bytes(&old->replica));
+	const struct own *parts[] = {&line->path, &line->replica, &line->what};
+	struct bytes text = {l->filter.data, l->filter.len}, part;
+	struct asked_for ignored;
+	while ((part = next_part(&text)).len > 0) {
+		bool found = take_part(&ignored, part);
+		for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+			found = found || filter_contains(own_bytes(parts[i]), part);
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+/* Keeps it if it passes. False if the list does not get on with it: a server that repeats itself is
+ * not asked again. */
+static bool take_line(struct past_list *l, const msgpack_object *o, bool trash)
+{
+	struct past_line line;
+	read_line(&line, o, trash);
+	bool same = bytes_eq(own_bytes(&line.id), own_bytes(&l->last.id)) &&
+		    bytes_eq(own_bytes(&line.replica), own_bytes(&l->last.replica));
+	bool on = !l->begun || (trash ? !same : line.n < l->last.n);
+	own_set(&l->last.id, own_bytes(&line.id));
+	own_set(&l->last.replica, own_bytes(&line.replica));
+	l->last.n = line.n;
+	l->begun = true;
+	if (passes(l, &line)) {
+		GROW(l->lines, l->cap, l->n + 1);
+		l->lines[l->n++] = line;
+	} else {
+		line_release(&line);
+	}
+	return on;
 }
 
 void past_answer(struct model *m, unsigned low, const msgpack_object *result)
@@ -235,8 +265,8 @@ void past_answer(struct model *m, unsigned low, const msgpack_object *result)
 	bool trash = is_trash(which);
 	const msgpack_object *list = wire_get(result, trash ? "items" : "lines");
 	const msgpack_object *missing = wire_get(result, "missing");
-	size_t n = wire_count(list), before;
-	bool more = false;
+	size_t n = wire_count(list);
+	bool more = false, on = n > 0;
 	if ((low & 0xfff) != (l->serial & 0xfff))
 		return;
 	l->asked = false;
@@ -249,13 +279,10 @@ void past_answer(struct model *m, unsigned low, const msgpack_object *result)
 	}
 	if (l->stale)
 		forget_lines(l);
-	before = l->n;
-	for (size_t i = 0; i < n && l->n < PAST_KEPT; i++) {
-		GROW(l->lines, l->cap, l->n + 1);
-		read_line(&l->lines[l->n++], wire_at(list, i), trash);
-	}
+	for (size_t i = 0; i < n && l->n < PAST_KEPT; i++)
+		on = take_line(l, wire_at(list, i), trash) && on;
 	wire_get_bool(result, "more", &more);
-	l->more = more && gets_on(l, before, trash);
+	l->more = more && on;
 	buf_clear(&l->missing);
 	for (size_t i = 0; i < wire_count(missing); i++) {
 		struct bytes name;
@@ -312,17 +339,6 @@ static void history_line(const struct model *m, struct lines *out, const struct 
 		lines_addf(out, ": was %s", was);
 }
 
-/* Do all words that the server was not asked by stand in the line? */
-static bool passes(const struct past_list *l, struct bytes line)
-{
-	struct bytes text = {l->filter.data, l->filter.len}, part;
-	struct asked_for ignored;
-	while ((part = next_part(&text)).len > 0)
-		if (!take_part(&ignored, part) && !filter_contains(line, part))
-			return false;
-	return true;
-}
-
 static void last_words(const struct model *m, enum past which, struct lines *out)
 {
 	const struct past_list *l = &m->pasts.lists[which];
@@ -359,10 +375,6 @@ void past_page(const struct model *m, enum past which, struct lines *out)
 			trash_line(m, out, &l->lines[i]);
 		else
 			history_line(m, out, &l->lines[i]);
-		if (!passes(l, lines_last(out))) {
-			lines_drop(out);
-			continue;
-		}
 		lines_number(out, (uint32_t)i + 1);
 		if (l->lines[i].path.len > 0)
 			lines_path(out, own_bytes(&l->lines[i].path));

@@ -13,9 +13,10 @@
 
 enum {
 	PAST_PAGE = 200,    /* asked for at a time */
+	PAST_PAGE_MAX = 500, /* likewise, where a filter passes only some */
 	PAST_WIDE = 100,    /* columns of a screen that has room for whole dates */
 	PAST_DETAILS = 6,   /* on the screen of details */
-	PAST_KEPT = 20000,  /* lines of one list; who wants more narrows it by a filter */
+	PAST_KEPT = 5000,   /* lines of one list; who wants more narrows it by a filter */
 };
 
 enum past { PAST_TRASH, PAST_HISTORY, PAST_TRASH_OF, PAST_HISTORY_OF, PASTS_N };
@@ -32,8 +33,10 @@ struct past_line {
 };
 
 struct past_list {
-	struct past_line *lines;
+	struct past_line *lines; /* those that pass the filter */
 	size_t n, cap;
+	struct past_line last;   /* that came, to go on from: id, replica, n */
+	bool begun;              /* there is a last one */
 	bool known, asked, more;
 	bool failed;         /* the last answer was an error */
 	bool stale;          /* the next answer replaces what is here */
@@ -59,7 +62,7 @@ void past_lost(struct model *m);
 void past_open(struct model *m, enum past which, struct bytes under);
 void past_filter(struct model *m, enum past which, struct bytes text);
 /* Asks for more if the selected line is near the end of what is here; before drawing. */
-void past_follow(struct model *m, enum past which, size_t shown, uint64_t at, uint64_t height);
+void past_follow(struct model *m, enum past which, uint64_t at, uint64_t height);
 
 /* `low`: what was passed to model_ask_tagged(). */
 void past_answer(struct model *m, unsigned low, const msgpack_object *result);
