@@ -205,6 +205,12 @@ START_TEST(three_and_many_versions)
 	for (int i = 0; i < 70; i++)
 		rig_type(&rig, "j");
 	ck_assert_uint_eq(rig.m.settle.at, 64);
+	ck_assert(rig_shows(&rig, ">    keep"));
+	for (int i = 0; i < 70; i++)
+		rig_type(&rig, "k");
+	ck_assert(rig_shows(&rig, "> a  keep"));
+	for (int i = 0; i < 70; i++)
+		rig_type(&rig, "j");
 	rig_type(&rig, "v");
 	ck_assert(rig.m.todo & TODO_SHOW);
 	rig_type(&rig, "nddxX");
@@ -281,6 +287,28 @@ START_TEST(read_only_decides_nothing)
 	}
 	ck_assert_uint_eq(fake->past.resolved, 0);
 	ck_assert_str_eq(fake->past.restored, "");
+}
+END_TEST
+
+/* On a small screen a key whose line is out of sight brings it there first. */
+START_TEST(what_is_out_of_sight_is_shown_first)
+{
+	begin(3, 20, 5);
+	rig_connect(&rig);
+	rig_type(&rig, "3c");
+	ck_assert(rig_shows(&rig, "a  keep alpha's"));
+	ck_assert(!rig_shows(&rig, "2  keep both"));
+	rig_type(&rig, "2");
+	ck_assert_uint_eq(fake->past.resolved, 0);
+	ck_assert(rig_shows(&rig, "  2  "));
+	rig_type(&rig, "2");
+	ck_assert_uint_eq(fake->past.resolved, 1);
+	/* Where nothing can be seen nothing can be decided. */
+	rig_type(&rig, "uc");
+	grid_resize(&rig.grid, 20, 1);
+	model_resize(&rig.m, 20, 1);
+	rig_type(&rig, "aaaa22");
+	ck_assert_uint_eq(fake->past.resolved, 1);
 }
 END_TEST
 
@@ -589,6 +617,7 @@ int main(void)
 	tcase_add_test(t, hostile_names_stay_text);
 	tcase_add_test(t, a_lost_connection_closes_it);
 	tcase_add_test(t, read_only_decides_nothing);
+	tcase_add_test(t, what_is_out_of_sight_is_shown_first);
 	tcase_add_test(t, every_size_has_its_dialog);
 	tcase_add_test(t, the_marked_are_settled_and_undone);
 	tcase_add_test(t, some_of_the_marked_fail);

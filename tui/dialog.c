@@ -73,6 +73,7 @@ void dialog_open(struct model *m, enum dialog d)
 	m->dialog = d;
 	m->dialog_shown = false;
 	m->dialog_top = 0;
+	m->dialog_follows = false;
 }
 
 void dialog_close(struct model *m)
@@ -146,7 +147,31 @@ void dialog_click(struct model *m, int y, int x)
 		dialog_close(m);
 	else if (m->dialog == DIALOG_MENU && y > b.y && at < m->dialog_page.n &&
 		 m->dialog_page.lines[at].number > 0)
-		menu_key(m, m->dialog_page.lines[at].number);
+		menu_key(m, m->dialog_page.lines[at].number & DIALOG_KEY);
+}
+
+size_t dialog_rows(const struct model *m)
+{
+	struct dialog_box b = dialog_place(m, &m->dialog_page);
+	return b.height > 1 + b.frame ? (size_t)(b.height - 1 - b.frame) : 0;
+}
+
+/* What a key would do is on the screen; if not, its line is brought there instead. */
+static bool is_seen(struct model *m, uint32_t key)
+{
+	size_t rows = dialog_rows(m);
+	for (size_t i = 1; i < m->dialog_page.n; i++) {
+		uint32_t number = m->dialog_page.lines[i].number;
+		if ((number & DIALOG_KEY) != key || key == 0)
+			continue;
+		if (number & DIALOG_HARMLESS || (i > m->dialog_top && i <= m->dialog_top + rows))
+			return true;
+		m->dialog_top = i - 1;
+		m->dialog_follows = false;
+		model_say(m, LOOK_PLAIN, "This was not to be seen; press it again");
+		return false;
+	}
+	return true;
 }
 
 void dialog_key(struct model *m, uint32_t key)
@@ -155,14 +180,16 @@ void dialog_key(struct model *m, uint32_t key)
 	uint64_t n = m->dialog_page.n;
 	if (key == 'q' || a == DO_BACK || key == K_CTRL('C') || key == K_CTRL('G')) {
 		dialog_close(m);
-	} else if (dialogs[m->dialog].key(m, key)) {
+	} else if (!is_seen(m, key) || dialogs[m->dialog].key(m, key)) {
 		return;
 	} else if (a == DO_QUIT_AT_ONCE || a == DO_SUSPEND || a == DO_REDRAW) {
 		model_act(m, a);
 	} else if (a == DO_DOWN || a == DO_PAGE_DOWN) {
 		m->dialog_top += m->dialog_top + 1 < n;
+		m->dialog_follows = false;
 	} else if (a == DO_UP || a == DO_PAGE_UP) {
 		m->dialog_top -= m->dialog_top > 0;
+		m->dialog_follows = false;
 	} else {
 		struct buf name = {0};
 		key_text(&name, key);

@@ -467,8 +467,15 @@ static void build_dialog(struct model *m)
 		return;
 	dialog_build(m, &m->dialog_page, dialog_width(m));
 	size_t n = m->dialog_page.n;
-	struct dialog_box b = dialog_place(m, &m->dialog_page);
-	size_t rows = b.height > 1 + b.frame ? (size_t)(b.height - 1 - b.frame) : 0;
+	size_t rows = dialog_rows(m);
+	for (size_t i = 1; m->dialog_follows && i < n; i++) {
+		if (!(m->dialog_page.lines[i].number & DIALOG_AT))
+			continue;
+		if (i < m->dialog_top + 1)
+			m->dialog_top = i - 1;
+		if (i > m->dialog_top + rows)
+			m->dialog_top = i - rows;
+	}
 	if (m->dialog_top + rows + 1 > n)
 		m->dialog_top = n > rows + 1 ? n - rows - 1 : 0;
 }

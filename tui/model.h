@@ -110,6 +110,7 @@ struct model {
 	struct lines dialog_page;
 	bool dialog_shown;    /* with all that it decides on */
 	size_t dialog_top;    /* lines that are scrolled away */
+	bool dialog_follows;  /* the selected line was moved last */
 	int menu_y, menu_x;   /* where the menu was asked for, ... */
 	struct buf menu_path; /* ... and for what */
 	struct settle settle;

@@ -257,7 +257,7 @@ static void version_line(const struct model *m, struct lines *out, size_t i)
 	show_time(time, v->mtime, brief ? FORMAT_SHORT : FORMAT_SECONDS);
 	maker(&who, v, m->ascii);
 	lines_next(out, LOOK_PLAIN);
-	lines_number(out, (uint8_t)version_letter(i));
+	lines_number(out, (uint8_t)version_letter(i) | (i == s->at ? (uint32_t)DIALOG_AT : 0));
 	lines_addf(out, "%c %c  keep %.*s's", i == s->at ? '>' : ' ', version_letter(i),
 		   (int)(who.len < 200 ? who.len : 200), (const char *)who.data);
 	if (brief) {
@@ -320,15 +320,15 @@ void settle_one_lines(const struct model *m, struct lines *out, int width)
 	lines_addf(out, "  2  keep %s: the copies become plain files beside it",
 		   s->n == 2 ? "both" : "all");
 	lines_next(out, LOOK_PLAIN);
-	lines_number(out, 'd');
+	lines_number(out, 'd' | DIALOG_HARMLESS);
 	lines_addf(out, "  d  difference of a and %c", version_letter(s->at == 0 ? 1 : s->at));
 	if (s->n > 2)
 		lines_addf(out, " (j, k choose)");
 	lines_next(out, LOOK_PLAIN);
-	lines_number(out, 'v');
+	lines_number(out, 'v' | DIALOG_HARMLESS);
 	lines_addf(out, "  v  view %c", version_letter(s->at));
 	lines_next(out, LOOK_PLAIN);
-	lines_number(out, 'n');
+	lines_number(out, 'n' | DIALOG_HARMLESS);
 	lines_addf(out, "  n  next conflict");
 	if (m->news.status.conflicts > 1) {
 		format_count(n, m->news.status.conflicts);
@@ -431,20 +431,20 @@ bool settle_one_key(struct model *m, uint32_t key)
 	/* What is not on the screen yet can neither be decided nor looked at. */
 	if (!s->known || s->deciding || !m->dialog_shown)
 		return true;
-	if (up || down)
+	if (up || down) {
 		s->at = up ? s->at - (s->at > 0) : s->at + (s->at + 1 < s->n);
-	else if (key == '2')
+		m->dialog_follows = true;
+	} else if (key == '2') {
 		decide(m, true, 0);
-	else if (letter && (size_t)(letter - letters) < s->n)
+	} else if (letter && (size_t)(letter - letters) < s->n) {
 		decide(m, false, (size_t)(letter - letters));
-	else if (key == 'd')
-		view_versions(m, TODO_DIFF);
-	else if (key == 'v')
-		view_versions(m, TODO_SHOW);
-	else if (key == 'n')
+	} else if (key == 'd' || key == 'v') {
+		view_versions(m, key == 'd' ? TODO_DIFF : TODO_SHOW);
+	} else if (key == 'n') {
 		open_near(m, own_bytes(&s->path), SEEK_AFTER);
-	else
+	} else {
 		return false;
+	}
 	return true;
 }
 

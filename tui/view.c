@@ -39,8 +39,11 @@ void view_lines(const struct model *m, struct grid *s)
 			grid_cursor(s, y, 0);
 		}
 		if (selects && top + (uint64_t)i == at) {
-			grid_put(s, y, 0, ">", line->look);
-			grid_select(s, y);
+			/* Words about an empty list are nothing to select. */
+			if (line->number > 0 || !(model_place(m) & IN_PAST)) {
+				grid_put(s, y, 0, ">", line->look);
+				grid_select(s, y);
+			}
 			grid_cursor(s, y, 0);
 		}
 	}

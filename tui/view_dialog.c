@@ -51,7 +51,8 @@ void view_dialog(const struct model *m, struct grid *s)
 		const struct line *line = &page->lines[at];
 		grid_field(s, y, x, width, lines_text(page, at), GRID_MIDDLE, line->look);
 		/* The letter of a choice stands out; the cursor rests on the first of them. */
-		if (line->number > ' ' && line->number < 127 && 2 < width) {
+		uint32_t key = line->number & DIALOG_KEY;
+		if (key > ' ' && key < 127 && 2 < width) {
 			grid_cell(s, y, x + 2)->look = LOOK_STRONG;
 			if (s->cursor_y == b.y)
 				grid_cursor(s, y, x + 2);
