@@ -364,6 +364,7 @@ static void new_engine(struct daemon *d)
 		.counter = store_counter(d->store),
 		.hash_seed = seed,
 	});
+	engine_rehash(d->engine, (uint64_t)d->settings->rehash_days * 24 * 3600 * 1000);
 	engine_time(d->engine, daemon_wall_ns(), daemon_mono_ms());
 }
 

@@ -190,7 +190,7 @@ static void carry_look(struct disk *k, const struct action *a)
 		l->looks[i].path = kept(&l->paths, at, a->looks[i].path.len);
 		at += a->looks[i].path.len;
 	}
-	daemon_submit(k->d, &l->job, a->n <= SMALL_BATCH ? JOB_URGENT : JOB_BULK);
+	daemon_submit(k->d, &l->job, a->n <= SMALL_BATCH && !a->idle ? JOB_URGENT : JOB_BULK);
 }
 
 /* ---- the past: rows of the trash, lines of the journal ---------------------------------- */

@@ -21,7 +21,7 @@ static const char *const level_names[] = {
 struct given {
 	const char *name, *state, *socket;
 	struct option_list listen, peers;
-	int64_t trash_days, trash_percent, history_lines;
+	int64_t trash_days, trash_percent, history_lines, rehash_days;
 	int log_level;
 	bool plain, help, version;
 };
@@ -46,6 +46,8 @@ static const struct option_def options[] = {
 	 .most = 90, .help = "how much of the disk that may take", .standard = "10"},
 	{.name = "history-lines", .type = OPTION_NUMBER, .argument = "LINES", FIELD(history_lines),
 	 .most = 100000000, .help = "how many changes are remembered", .standard = "1000000"},
+	{.name = "rehash-days", .type = OPTION_NUMBER, .argument = "DAYS", FIELD(rehash_days),
+	 .most = 3650, .help = "in how many every file is read again, 0: never", .standard = "30"},
 	{.name = "plain", .type = OPTION_FLAG, FIELD(plain),
 	 .help = "no encryption; loopback addresses only, as always in this version"},
 	{.name = "log-level", .type = OPTION_CHOICE, .argument = "LEVEL", .choices = level_names,
@@ -205,6 +207,7 @@ static bool take_all(struct settings *s, const struct given *g, const struct opt
 	s->log_level = (enum log_level)g->log_level;
 	s->plain = g->plain;
 	s->trash_days = (unsigned)g->trash_days;
+	s->rehash_days = (unsigned)g->rehash_days;
 	s->trash_percent = (unsigned)g->trash_percent;
 	s->history_lines = (size_t)g->history_lines;
 	return take_addresses(g->listen.n ? &g->listen : &standard, ADDRESS_LISTEN, "listen",
@@ -225,7 +228,7 @@ static void add_help(struct buf *out)
 enum settings_result settings_parse(struct settings *s, int argc, char **argv, struct buf *out)
 {
 	struct given given = {.log_level = LEVEL_INFO, .trash_days = 30, .trash_percent = 10,
-			      .history_lines = 1000000};
+			      .history_lines = 1000000, .rehash_days = 30};
 	struct option_words words;
 	struct buf problem = {0};
 	enum settings_result result = SETTINGS_WRONG;

@@ -25,6 +25,7 @@ struct settings {
 	unsigned trash_days;     /* things stay in the trash so long */
 	unsigned trash_percent;  /* of the disk: as long as they take no more */
 	size_t history_lines;    /* of the journal */
+	unsigned rehash_days;    /* every file is read again in this time; 0: never */
 	enum log_level log_level;
 	bool plain; /* asked for; connections are plain anyway */
 };

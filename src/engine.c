@@ -762,6 +762,7 @@ struct engine *engine_new(const struct engine_config *config)
 {
 	struct engine *e = xcalloc(1, sizeof(*e));
 	e->tree = tree_new(config->hash_seed);
+	e->rehash_at = (node_t)(config->hash_seed >> 32);
 	e->rows = rows_new(e->tree, row_of, e);
 	e->ids = xcalloc(REPLICAS_MAX, sizeof(*e->ids));
 	e->reps = xcalloc(REPLICAS_MAX, sizeof(*e->reps));
@@ -859,6 +860,8 @@ uint64_t engine_deadline(const struct engine *e)
 		due = e->unwatched_due_ms;
 	if (e->store_retry_ms && e->store_retry_ms < due)
 		due = e->store_retry_ms;
+	if (rehash_due(e) < due)
+		due = rehash_due(e);
 	return due;
 }
 
@@ -1274,6 +1277,7 @@ bool engine_next(struct engine *e, struct action *out)
 {
 	static bool (*const sources[])(struct engine *) = {
 		next_event, next_tmp, next_store, next_peer, next_list, next_look, next_plan, next_walked,
+		next_rehash,
 	};
 	if (e->rolled_back) {
 		if (e->rolled_back == ROLLED_BACK_TOLD)

@@ -31,6 +31,9 @@ struct engine_config {
 
 struct engine *engine_new(const struct engine_config *config);
 void engine_free(struct engine *e);
+/* Every file is read again in this time, one by one while there is nothing else to do; 0: never, as
+ * long as nothing else is said. */
+void engine_rehash(struct engine *e, uint64_t ms);
 
 /* wall: ns since 1970, for ranks and events. mono: ms, only grows. */
 void engine_time(struct engine *e, int64_t wall_ns, uint64_t mono_ms);
@@ -118,6 +121,7 @@ struct action {
 	size_t n;
 	uint64_t to;
 	bool more;
+	bool idle;                   /* ACT_LOOK: nobody waits for it */
 	const uint8_t *hash;
 	uint64_t size;
 	uint64_t tmp;

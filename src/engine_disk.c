@@ -911,6 +911,8 @@ void engine_looked(struct engine *e, uint64_t job, struct look *looks, size_t n)
 {
 	struct job *j = job_find(e, job, JOB_LOOK);
 	assert(j && j->n == n);
+	if (job == e->rehash_job)
+		e->rehash_job = 0;
 	node_t *nodes = j->nodes;
 	uint32_t *walks = j->walks;
 	j->nodes = NULL;

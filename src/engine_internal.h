@@ -43,6 +43,7 @@
 #define REPORT_MS 250                 /* between reports of this replica */
 #define RETRY_MIN_MS 250
 #define RETRY_MAX_MS 300000
+#define REHASH_BEHIND_MS 86400000     /* so much of the reading again is made up for */
 #define REREAD_MIN_MS 1000            /* what could not be read is tried again */
 #define PROBLEMS_SENT_MAX 1000
 #define PEERS_MAX 64
@@ -321,6 +322,10 @@ struct engine {
 	uint64_t reach_changed_ms;  /* somebody came or went */
 	uint64_t reported_pending;
 	uint64_t report_print;      /* a fingerprint of the last report */
+	uint64_t rehash_ms;         /* to read every file once; 0: never */
+	uint64_t rehash_due_ms;     /* the next file; 0: not yet begun */
+	uint64_t rehash_job;        /* the look that is one of these; 0: none */
+	node_t rehash_at;           /* where it goes on */
 	bool report_dirty, started, loading, index_new;
 	enum { NOT_ROLLED_BACK, ROLLED_BACK, ROLLED_BACK_TOLD } rolled_back;
 	rep_t rolled_back_by;
@@ -469,6 +474,11 @@ void peer_reps_grow(struct engine *e, struct peer *p);
 void reach_update(struct engine *e);
 void report_changed(struct engine *e);
 bool peers_told(const struct engine *e); /* nothing that is stored is left to be announced */
+
+/* ---- engine_rehash.c ---- */
+
+bool next_rehash(struct engine *e);
+uint64_t rehash_due(const struct engine *e); /* mono ms; UINT64_MAX: other work comes first */
 
 /* ---- engine_view.c ---- */
 

@@ -436,7 +436,7 @@ static uint64_t own_pending(const struct engine *e)
 	for (size_t i = 0; i < e->n_walks; i++)
 		walks += e->walks[i].outstanding != 0;
 	return walks + e->n_wants + e->lists.n + e->looks.n + e->fresh_looks.n + e->n_type[JOB_LIST] +
-	       e->n_type[JOB_LOOK] + e->dirty.n + e->n_type[JOB_STORE] +
+	       e->n_type[JOB_LOOK] - (e->rehash_job != 0) + e->dirty.n + e->n_type[JOB_STORE] +
 	       e->busy_due.n + (e->halted != NULL);
 }
 

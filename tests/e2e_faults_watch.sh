@@ -5,6 +5,8 @@
 #	F13  no watches, no inotify at all: walking
 #	F14  races: folders that are made, filled, moved in and out at once
 #	     files written twice within the grain of the clock
+#	F45  a mapping that is written to and kept
+#	F50  a machine that slept for a day
 . "$(dirname "$0")/e2e_lib.sh"
 
 note() { ask "$1" status --json | grep -q "$2"; }
@@ -94,6 +96,36 @@ await 'A to be connected' connected A B
 settle A B
 same A B
 passed 'files written again within the grain of the clock'
+
+# ---- what nothing tells ---------------------------------------------------------------------
+stop_cleanly A
+extra[A]='--rehash-days 1'
+via[A]='faulty A'
+start A
+await 'A to be connected' connected A B
+echo 'as it was at first' >"$work/A/mapped"
+settle A B
+"$TUTTI_BUILD/tests/odd_writer" hold "$work/A/mapped" 'as it is now' >"$work/stored" &
+pid[writer]=$!
+await 'the store' test -s "$work/stored"
+echo beside >"$work/A/beside"
+settle A B
+[ "$(cat "$work/B/mapped")" = 'as it was at first' ] || fail 'the kernel tells of mappings: nothing was tested'
+busy=$(worked A)
+fault A 'mono +86400' # a day later
+await 'it to be found by reading all again' cmp "$work/A/mapped" "$work/B/mapped"
+settle A B
+same A B
+[ $(($(worked A) - busy)) -lt 200 ] || fail 'A runs in circles'
+kill "${pid[writer]}"
+unset 'pid[writer]'
+stop_cleanly A
+extra[A]=
+via[A]='fast A'
+fault A
+start A
+await 'A to be connected' connected A B
+passed 'F45 a store through a mapping is found when all is read again; F50 a machine that slept'
 
 # ---- no watches ---------------------------------------------------------------------------
 fault A 'watch ENOSPC */A/race-*'

@@ -5,7 +5,8 @@
  *	CALL WHAT [PATTERN [COUNT]]
  * CALL is one of calls[]; WHAT is one of errors[], or `+MS`: the call waits so long and is then made;
  * PATTERN is a shell pattern for the absolute path (`*` goes over slashes), COUNT how often it happens.
- * The call `clock` is none: `clock +S` or `clock -S` moves the wall clock by so many seconds.
+ * Two calls are none: `clock +S` or `clock -S` moves the wall clock by so many seconds, `mono +S` the
+ * other clock, as if the machine had slept.
  * FAULT_SPEED=N in the environment lets time pass N times as fast for whoever waits for it.
  */
 #include <dirent.h>
@@ -30,11 +31,13 @@
 
 enum call {
 	C_OPEN, C_READ, C_WRITE, C_FSYNC, C_SYNCFS, C_READDIR, C_STAT, C_RENAME, C_LINK, C_MKDIR, C_UNLINK,
-	C_CHMOD, C_ALLOCATE, C_LEASE, C_WATCH, C_INOTIFY, C_ACCEPT, C_CLOCK, CALLS,
+	C_CHMOD, C_ALLOCATE, C_LEASE, C_WATCH, C_INOTIFY, C_ACCEPT, C_CLOCK, C_MONO,
+	CALLS,
 };
 static const char *const calls[CALLS] = {
 	"open", "read", "write", "fsync", "syncfs", "readdir", "stat", "rename", "link", "mkdir", "unlink",
 	"chmod", "allocate", "lease", "watch", "inotify", "accept", "clock",
+	"mono",
 };
 
 static const struct {
@@ -171,14 +174,14 @@ static bool fails(enum call call, int dir, const char *name)
 	return true;
 }
 
-static long long clock_offset(void)
+static long long clock_offset(enum call which)
 {
 	long long s = 0;
 	int before = errno;
 	pthread_mutex_lock(&lock);
 	load();
 	for (size_t i = 0; i < n_rules; i++)
-		if (rules[i].call == C_CLOCK)
+		if (rules[i].call == which)
 			s = rules[i].add;
 	pthread_mutex_unlock(&lock);
 	errno = before;
@@ -285,12 +288,14 @@ int clock_gettime(clockid_t clock, struct timespec *t)
 {
 	long result = syscall(SYS_clock_gettime, clock, t);
 	if (result == 0 && clock == CLOCK_REALTIME)
-		t->tv_sec += clock_offset();
+		t->tv_sec += clock_offset(C_CLOCK);
 	if (result == 0 && clock == CLOCK_MONOTONIC && speed() > 1) {
 		__int128 ns = ((__int128)t->tv_sec * 1000000000 + t->tv_nsec) * speed();
 		t->tv_sec = (time_t)(ns / 1000000000);
 		t->tv_nsec = (long)(ns % 1000000000);
 	}
+	if (result == 0 && clock == CLOCK_MONOTONIC)
+		t->tv_sec += clock_offset(C_MONO);
 	return (int)result;
 }
 

@@ -1,7 +1,7 @@
 /*
  * Owns what a shell cannot do to a file, for the end-to-end tests:
  *	odd_writer map FILE N         writes N pages through a mapping, one by one, and closes it
- *	odd_writer remap FILE TEXT    stores TEXT through a mapping and gives the file the time that it had
+ *	odd_writer hold FILE TEXT     stores TEXT through a mapping, says so, and keeps the mapping
  *	odd_writer socket PATH        makes a socket
  *	odd_writer swap A B N         lets two names change places, N times
  */
@@ -39,7 +39,7 @@ static void map(const char *path, long pages)
 	munmap(p, (size_t)(pages * PAGE));
 }
 
-static void remap(const char *path, const char *text)
+static void hold(const char *path, const char *text)
 {
 	struct stat st;
 	int fd = open(path, O_RDWR | O_CLOEXEC);
@@ -47,9 +47,10 @@ static void remap(const char *path, const char *text)
 	char *p = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	check(p != MAP_FAILED, "mmap");
 	memcpy(p, text, strlen(text));
-	munmap(p, (size_t)st.st_size);
-	check(futimens(fd, (struct timespec[]){st.st_atim, st.st_mtim}) == 0, "futimens");
-	close(fd);
+	puts("stored");
+	fflush(stdout);
+	for (;;)
+		pause();
 }
 
 static void make_socket(const char *path)
@@ -72,8 +73,8 @@ int main(int argc, char **argv)
 {
 	if (argc == 4 && strcmp(argv[1], "map") == 0)
 		map(argv[2], atol(argv[3]));
-	else if (argc == 4 && strcmp(argv[1], "remap") == 0)
-		remap(argv[2], argv[3]);
+	else if (argc == 4 && strcmp(argv[1], "hold") == 0)
+		hold(argv[2], argv[3]);
 	else if (argc == 3 && strcmp(argv[1], "socket") == 0)
 		make_socket(argv[2]);
 	else if (argc == 5 && strcmp(argv[1], "swap") == 0)

@@ -356,6 +356,7 @@ START_TEST(settings_have_defaults)
 	ck_assert_int_eq(settings.log_level, LEVEL_INFO);
 	ck_assert(!settings.plain);
 	ck_assert_uint_eq(settings.trash_days, 30);
+	ck_assert_uint_eq(settings.rehash_days, 30);
 	ck_assert_uint_eq(settings.trash_percent, 10);
 	ck_assert_uint_eq(settings.history_lines, 1000000);
 	if (*host && !*settings_name_problem(bytes_of(host))) {
@@ -369,7 +370,7 @@ START_TEST(settings_take_what_is_given)
 {
 	ck_assert_int_eq(serve("-nx|-l127.0.0.1:0|-l|[::1]:0|-p|localhost:1|--peer=127.0.0.1:2|"
 			       "--state=/s|--socket|/k|--plain|--trash-days=0|--trash-percent|90|"
-			       "--history-lines=7|--log-level=debug|--|-d"),
+			       "--history-lines=7|--rehash-days=0|--log-level=debug|--|-d"),
 			 SETTINGS_RUN);
 	ck_assert_str_eq(settings.directory, "-d");
 	ck_assert_str_eq(settings.state, "/s");
@@ -380,6 +381,7 @@ START_TEST(settings_take_what_is_given)
 	ck_assert_int_eq(settings.log_level, LEVEL_DEBUG);
 	ck_assert(settings.plain);
 	ck_assert_uint_eq(settings.trash_days, 0);
+	ck_assert_uint_eq(settings.rehash_days, 0);
 	ck_assert_uint_eq(settings.trash_percent, 90);
 	ck_assert_uint_eq(settings.history_lines, 7);
 	ck_assert_int_eq(serve("-nx|-l127.0.0.1:0|-l127.0.0.1:0|d"), SETTINGS_RUN);
@@ -403,6 +405,7 @@ static const struct {
 	{"-n|x|-p|127.0.0.1:1|-p|localhost:1|d", "given twice"},
 	{"-n|x|-l|127.0.0.1:1|-l|127.0.0.1:1|d", "given twice"},
 	{"-n|x|--config=f|d", "--config: there is no such option"},
+	{"-n|x|--rehash-days=3651|d", "expected a whole number, 0 to 3650"},
 	{"-n|x|--trash-days=36501|d", "expected a whole number, 0 to 36500"},
 	{"-n|x|--trash-percent=-1|d", "expected a whole number, 0 to 90"},
 	{"-n|x|--trash-percent=9.5|d", "expected a whole number"},
