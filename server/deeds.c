@@ -39,6 +39,7 @@ void deed_add(struct deed *d, const struct deed_file *f)
 	to->path = own(f->path);
 	to->now = own(f->now);
 	to->target = own(f->target);
+	to->by = own(f->by);
 }
 
 void deed_release(struct deed *d)
@@ -47,6 +48,7 @@ void deed_release(struct deed *d)
 		disown(d->files[i].path);
 		disown(d->files[i].now);
 		disown(d->files[i].target);
+		disown(d->files[i].by);
 	}
 	free(d->files);
 	*d = (struct deed){0};
@@ -83,10 +85,11 @@ static void pack(struct buf *out, const struct deed *d)
 	wire_array(out, d->n_files);
 	for (size_t i = 0; i < d->n_files; i++) {
 		const struct deed_file *f = &d->files[i];
-		wire_map(out, 9);
+		wire_map(out, 10);
 		wire_put_bin(out, "path", f->path);
 		wire_put_bin(out, "now", f->now);
 		wire_put_bin(out, "target", f->target);
+		wire_put_bin(out, "by", f->by);
 		wire_put_bin(out, "trash", bytes_of(f->trash));
 		wire_put_uint(out, "size", f->size);
 		wire_put_int(out, "mtime", f->mtime_ns);
@@ -105,6 +108,7 @@ static bool unpack_file(const msgpack_object *o, struct deed_file *f)
 	uint64_t mode, kind;
 	bool fine = wire_get_bin(o, "path", &f->path) && wire_get_bin(o, "now", &f->now) &&
 		wire_get_bin(o, "target", &f->target) && wire_get_bin(o, "trash", &trash) &&
+		wire_get_bin(o, "by", &f->by) && f->by.len <= UINT8_MAX &&
 		wire_get_uint(o, "size", INT64_MAX, &f->size) &&
 		wire_get_int(o, "mtime", &f->mtime_ns) &&
 		wire_get_fixed(o, "hash", f->hash, HASH_SIZE) &&
@@ -167,6 +171,7 @@ static void drop(struct deeds *d, size_t i)
 
 void deeds_put(struct deeds *d, struct deed *deed)
 {
+	assert(deed->n_files);
 	struct deed *there = deeds_find(d, deed->n);
 	if (deed->n >= d->next)
 		d->next = deed->n + 1;

@@ -17,6 +17,7 @@ struct deed_file {
 	struct bytes path;
 	struct bytes now;     /* the path where it is since; empty: in the trash alone */
 	struct bytes target;  /* of a symlink */
+	struct bytes by;      /* name of the replica that made it */
 	char trash[sizeof(((struct op *)0)->trash)]; /* its name there, "" if it is not */
 	uint64_t size;
 	int64_t mtime_ns;

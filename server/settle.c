@@ -25,6 +25,7 @@ enum {
 /* What is there to be settled at a path. */
 struct versions {
 	struct version_view v[ENGINE_VERSIONS_MAX];
+	const struct deed_file *was[ENGINE_VERSIONS_MAX]; /* as it was taken back, or NULL */
 	size_t n;
 	uint64_t stamp;
 	uint64_t again; /* number of the deed that was taken back; 0: the engine knows the conflict */
@@ -90,6 +91,12 @@ static void stamp(const struct daemon *d, struct versions *all)
 	}
 }
 
+static bool shows(const struct entry_view *e, const struct deed_file *f)
+{
+	return e->shown && e->shown->kind == f->kind &&
+	       memcmp(e->shown->hash, f->hash, HASH_SIZE) == 0;
+}
+
 /* Of one that was taken back: those of its files that are there, if they still differ. */
 static void versions_again(const struct daemon *d, const struct deed *deed, struct versions *out)
 {
@@ -102,6 +109,7 @@ static void versions_again(const struct daemon *d, const struct deed *deed, stru
 			continue;
 		if (out->n && !head_same_content(e.shown, out->v[0].head))
 			differ = true;
+		out->was[out->n] = shows(&e, &deed->files[i]) ? &deed->files[i] : NULL;
 		out->v[out->n++] = (struct version_view){
 			.head = e.shown, .node = n, .kind = e.shown->kind, .here = true,
 		};
@@ -115,13 +123,16 @@ static void sort_copies(const struct daemon *d, struct versions *all)
 {
 	for (size_t i = 2; i < all->n; i++) {
 		struct version_view v = all->v[i];
+		const struct deed_file *was = all->was[i];
 		size_t at = i;
 		while (at > 1 &&
 		       tree_compare(engine_tree(d->engine), all->v[at - 1].node, v.node) > 0) {
 			all->v[at] = all->v[at - 1];
+			all->was[at] = all->was[at - 1];
 			at--;
 		}
 		all->v[at] = v;
+		all->was[at] = was;
 	}
 }
 
@@ -156,8 +167,17 @@ size_t settles_open_again(struct settles *all)
 	return n;
 }
 
-static void pack_version(struct daemon *d, const struct version_view *v, bool copy, struct buf *out)
+/* Whose it is: of one that was taken back, whose it was before. */
+static struct bytes maker(struct daemon *d, const struct versions *all, size_t i)
 {
+	const struct head *h = all->v[i].head;
+	return all->was[i] ? all->was[i]->by : h ? daemon_replica_name(d, h->dot.rep)
+						 : (struct bytes){0};
+}
+
+static void pack_version(struct daemon *d, const struct versions *all, size_t i, struct buf *out)
+{
+	const struct version_view *v = &all->v[i];
 	struct buf path = {0};
 	const struct head *h = v->head;
 	wire_map(out, 9);
@@ -175,10 +195,10 @@ static void pack_version(struct daemon *d, const struct version_view *v, bool co
 	else
 		wire_nil(out);
 	wire_key(out, "replica");
-	status_put_str(out, h ? daemon_replica_name(d, h->dot.rep) : (struct bytes){0}, 255);
+	status_put_str(out, maker(d, all, i), 255);
 	wire_put_uint(out, "counter", h ? h->dot.counter : 0);
 	wire_key(out, "copy");
-	if (copy)
+	if (i)
 		wire_bin(out, path_of(d, v->node, &path));
 	else
 		wire_nil(out);
@@ -195,7 +215,7 @@ static void pack_conflict(struct daemon *d, struct bytes path, const struct vers
 	wire_key(out, "versions");
 	wire_array(out, v->n);
 	for (size_t i = 0; i < v->n; i++)
-		pack_version(d, &v->v[i], i > 0, out);
+		pack_version(d, v, i, out);
 }
 
 /* Puts a path that was taken back among the others of the page. */
@@ -507,7 +527,8 @@ static void work_done(struct job *job, bool cancelled)
 		tell_people(w);
 	answer(w);
 	if (w->done) {
-		deeds_put(&all->deeds, &w->over);
+		if (w->over.n)
+			deeds_put(&all->deeds, &w->over);
 		deeds_put(&all->deeds, &w->deed);
 	}
 	all->first = w->next;
@@ -598,15 +619,17 @@ static void add_move(struct work *w, size_t file, struct bytes to, const struct 
 	}
 }
 
-static void add_file(struct daemon *d, struct deed *deed, const struct version_view *v,
+static void add_file(struct daemon *d, struct deed *deed, const struct versions *all, size_t i,
 		     const struct entry_view *there)
 {
+	const struct version_view *v = &all->v[i];
 	struct buf path = {0};
 	struct deed_file f = {
 		.path = path_of(d, v->node, &path), .kind = v->kind,
 		.mode = there->state->mode.bits & MODE_BITS,
 	};
 	f.now = f.path;
+	f.by = maker(d, all, i);
 	if (v->head && v->kind != KIND_DIR) {
 		f.size = v->head->size;
 		f.mtime_ns = v->head->mtime;
@@ -657,7 +680,7 @@ void settles_resolve(struct settles *all, struct asker *asker, const msgpack_obj
 			work_refuse(w, ERROR_BUSY, "its versions are not all here yet");
 			return;
 		}
-		add_file(d, &w->before, &v.v[i], &there[i]);
+		add_file(d, &w->before, &v, i, &there[i]);
 	}
 	const struct deed_file *f = w->before.files;
 	w->before.n = all->deeds.next++;
@@ -703,12 +726,6 @@ static void view_at(const struct daemon *d, struct bytes path, struct entry_view
 	*out = (struct entry_view){.disk_kind = KIND_ABSENT};
 	if (n != NODE_NONE)
 		engine_entry(d->engine, n, out);
-}
-
-static bool shows(const struct entry_view *e, const struct deed_file *f)
-{
-	return e->shown && e->shown->kind == f->kind &&
-	       memcmp(e->shown->hash, f->hash, HASH_SIZE) == 0;
 }
 
 /* The file of the deed that is at that path since. */

@@ -157,6 +157,15 @@ static void add_base64(struct json *w, struct bytes s)
 	buf_add_char(w->out, '"');
 }
 
+void json_hex(struct json *w, const char *key, struct bytes value)
+{
+	begin_value(w, key, "");
+	buf_add_char(w->out, '"');
+	for (size_t i = 0; i < value.len; i++)
+		buf_addf(w->out, "%02x", value.p[i]);
+	buf_add_char(w->out, '"');
+}
+
 void json_base64(struct json *w, const char *key, struct bytes value)
 {
 	begin_value(w, key, "");

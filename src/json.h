@@ -42,6 +42,8 @@ void json_text(struct json *w, const char *key, const char *value);
  * base64, its key with "_bytes" appended. In objects only. */
 void json_path(struct json *w, const char *key, struct bytes path);
 
+/* Lower-case hexadecimal, two digits a byte. */
+void json_hex(struct json *w, const char *key, struct bytes value);
 /* Base64 (RFC 4648, padded). */
 void json_base64(struct json *w, const char *key, struct bytes value);
 

@@ -4,6 +4,7 @@
 
 #include "table.h"
 #include "text.h"
+#include "when.h"
 
 #include <stdlib.h>
 
@@ -42,7 +43,26 @@ static const struct option_def options[] = {
 	{.name = "bytes", .type = OPTION_FLAG, FIELD(bytes), .help = "sizes in plain bytes",
 	 .scope = ON(LIST)},
 	{.name = "json", .type = OPTION_FLAG, FIELD(json), .help = "JSON, one object a line",
-	 .scope = ON(LIST) | ON(STATUS) | ON(WATCH) | ON(RESYNC) | ON(PEERS)},
+	 .scope = ON(LIST) | ON(STATUS) | ON(WATCH) | ON(RESYNC) | ON(PEERS) | ON(CONFLICTS) |
+		  ON(RESOLVE) | ON(TRASH) | ON(RESTORE) | ON(HISTORY)},
+	{.name = "keep", .type = OPTION_TEXT, .argument = "WHICH", FIELD(keep),
+	 .help = "this, both, a replica's name or a copy's path", .scope = ON(RESOLVE)},
+	{.name = "all", .type = OPTION_FLAG, FIELD(all), .help = "every conflict",
+	 .scope = ON(RESOLVE)},
+	{.name = "undo", .type = OPTION_FLAG, FIELD(undo),
+	 .help = "take the last one back, or the last one of PATH", .scope = ON(RESOLVE)},
+	{.name = "since", .type = OPTION_TEXT, .argument = "TIME", FIELD(since),
+	 .help = "not before: 2026-11-22, \"2026-11-22 14:05\", 3h, 2d",
+	 .scope = ON(TRASH) | ON(HISTORY)},
+	{.name = "until", .type = OPTION_TEXT, .argument = "TIME", FIELD(until),
+	 .help = "not after", .scope = ON(TRASH) | ON(HISTORY)},
+	{.name = "at", .type = OPTION_TEXT, .argument = "TIME", FIELD(at),
+	 .help = "the newest that went not after this time", .scope = ON(RESTORE)},
+	{.name = "to", .type = OPTION_TEXT, .argument = "PATH", FIELD(to),
+	 .help = "put it there, not where it was", .scope = ON(RESTORE)},
+	{.name = "on", .type = OPTION_TEXT, .argument = "REPLICA", FIELD(on),
+	 .help = "only in the trash of this one", .standard = "all that are connected",
+	 .scope = ON(TRASH) | ON(RESTORE)},
 	{.name = "timeout", .type = OPTION_SECONDS, .argument = "SECONDS", FIELD(timeout_ms),
 	 .help = "wait no longer", .standard = "as long as it takes", .scope = ON(WAIT)},
 	{.name = "ascii", .type = OPTION_FLAG, FIELD(ascii), .help = "nothing but ASCII on screen",
@@ -114,7 +134,39 @@ static bool misplaced(const struct option_def *o, struct buf *out)
 	return false;
 }
 
-static bool take_words(struct arguments *a, const struct option_words *words, struct buf *out)
+/* What goes together, and is said in full. */
+static bool fits(const struct arguments *a, struct buf *out)
+{
+	const char *const times[] = {a->since, a->until, a->at};
+	static const char *const names[] = {"since", "until", "at"};
+	int64_t ns;
+	for (size_t i = 0; i < ARRAY_LEN(times); i++) {
+		if (!times[i] || when_parse(times[i], 0, false, &ns))
+			continue;
+		buf_addf(out, "--%s: ", names[i]);
+		text_show(out, bytes_of(times[i]));
+		buf_addf(out, ": expected a time such as 2026-11-22, \"2026-11-22 14:05\", 3h or 2d");
+		return false;
+	}
+	if (a->command == COMMAND_RESTORE && !a->path)
+		buf_addf(out, "restore needs the PATH that is to come back");
+	else if (a->command != COMMAND_RESOLVE)
+		return true;
+	else if (a->undo && (a->keep || a->all))
+		buf_addf(out, "--undo goes with no other choice");
+	else if (a->all && a->path)
+		buf_addf(out, "either --all or PATHs");
+	else if (!a->undo && !a->all && !a->path)
+		buf_addf(out, "resolve needs the PATHs of conflicts, or --all");
+	else if (!a->undo && !a->keep)
+		buf_addf(out, "resolve needs --keep: this, both, a replica's name or a copy's path");
+	else
+		return true;
+	return false;
+}
+
+static bool take_words(struct arguments *a, const struct option_words *words, char **argv,
+		       struct buf *out)
 {
 	size_t c = COMMAND_SCREEN;
 	if (words->n) {
@@ -134,7 +186,11 @@ static bool take_words(struct arguments *a, const struct option_words *words, st
 		return false;
 	}
 	a->path = words->n > 1 ? words->text[1] : NULL;
-	return true;
+	/* argv, whose texts are all taken, has room for them */
+	a->paths = argv + 1;
+	for (size_t i = 1; i < words->n; i++)
+		a->paths[a->n_paths++] = words->text[i];
+	return fits(a, out);
 }
 
 enum arguments_result arguments_parse(struct arguments *a, int argc, char **argv, struct buf *out)
@@ -149,7 +205,7 @@ enum arguments_result arguments_parse(struct arguments *a, int argc, char **argv
 			add_help(out);
 		else if (a->version)
 			buf_addf(out, "tutti %s\n", PACKAGE_VERSION);
-		else if (!take_words(a, &words, &problem))
+		else if (!take_words(a, &words, argv, &problem))
 			result = ARGUMENTS_WRONG;
 	}
 	if (result == ARGUMENTS_WRONG)

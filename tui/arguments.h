@@ -14,7 +14,14 @@
 	X(RESYNC, "resync", "[PATH]", 1, "all replicas walk and compare; prints the result")       \
 	X(WAIT, "wait", "", 0, "return once all connected replicas hold the same")                 \
 	X(PEERS, "peers", "", 0, "the servers that this one talks to")                             \
+	X(CONFLICTS, "conflicts", "[PATH]", 1, "the files that have more than one content")        \
+	X(RESOLVE, "resolve", "PATH...", WORDS_ANY, "settle conflicts: keep one content, or all")  \
+	X(TRASH, "trash", "[PATH]", 1, "what was replaced or deleted")                             \
+	X(RESTORE, "restore", "PATH", 1, "bring something back from the trash")                    \
+	X(HISTORY, "history", "[PATH]", 1, "who did what, and when")                               \
 	X(DEMO, "demo", "", 0, "two servers on two sample directories, and the table on them")
+
+enum { WORDS_ANY = 1000000 };
 
 enum command {
 #define X(id, name, words, most, help) COMMAND_##id,
@@ -27,14 +34,17 @@ enum color { COLOR_AUTO, COLOR_NEVER };
 
 struct arguments {
 	enum command command;
-	const char *path; /* of resync; NULL: everything */
+	const char *path; /* the first one; NULL: everything */
+	char **paths;     /* all of them; the array is argv's, which is changed for it */
+	size_t n_paths;
 
 	const char *server, *filter, *under; /* NULL: not given */
+	const char *keep, *on, *to, *at, *since, *until;
 	int sort;                            /* enum table_sort */
 	int color;                           /* enum color */
 	int64_t timeout_ms;                  /* -1: none */
 	struct option_size frame;            /* width 0: not given */
-	bool reverse, json, bytes, ascii, no_mouse, readonly;
+	bool reverse, json, bytes, ascii, no_mouse, readonly, all, undo;
 	bool help, version;
 };
 

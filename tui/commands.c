@@ -353,6 +353,11 @@ int command_run(const struct arguments *a)
 		[COMMAND_RESYNC] = command_resync,
 		[COMMAND_WAIT] = command_wait,
 		[COMMAND_PEERS] = command_peers,
+		[COMMAND_CONFLICTS] = command_conflicts,
+		[COMMAND_RESOLVE] = command_resolve,
+		[COMMAND_TRASH] = command_trash,
+		[COMMAND_RESTORE] = command_restore,
+		[COMMAND_HISTORY] = command_history,
 	};
 	static const struct client_callbacks resync_callbacks = {.notify = on_resync_notify};
 	struct console s;

@@ -13,6 +13,11 @@ int command_status(struct console *s);
 int command_resync(struct console *s);
 int command_wait(struct console *s);
 int command_peers(struct console *s);
+int command_conflicts(struct console *s);
+int command_resolve(struct console *s);
+int command_trash(struct console *s);
+int command_restore(struct console *s);
+int command_history(struct console *s);
 /* Opens one of its own, which comes back after a loss. */
 int command_watch(const struct arguments *a);
 

@@ -71,24 +71,39 @@ void console_close(struct console *s)
 struct asking {
 	console_take_fn *take;
 	void *ctx;
+	char *code;      /* NULL: an error is said on stderr */
+	struct buf *why;
 };
 
 static void on_answer(void *ctx, const msgpack_object *result, const struct client_error *error)
 {
 	struct asking *asking = ctx;
-	if (error)
+	if (error && asking->code) {
+		snprintf(asking->code, CONSOLE_CODE_MAX, "%s", error->code);
+		if (asking->why)
+			buf_add(asking->why, error->text, strlen(error->text) + 1);
+	} else if (error) {
 		complain("%s", error->text);
-	else if (asking->take)
+	} else if (asking->take) {
 		asking->take(asking->ctx, result);
+	}
 }
 
 int console_ask(struct console *s, const char *method, struct buf *params, console_take_fn *take,
 		void *ctx)
 {
 	struct buf none = {0};
-	struct asking asking = {take, ctx};
+	struct asking asking = {.take = take, .ctx = ctx};
 	int r = client_run(s->client, method, params ? params : &none, on_answer, &asking);
 	return r ? EXIT_NOT_DONE : EXIT_DONE;
+}
+
+int console_try(struct console *s, const char *method, struct buf *params, console_take_fn *take,
+		void *ctx, char code[CONSOLE_CODE_MAX], struct buf *why)
+{
+	struct asking asking = {.take = take, .ctx = ctx, .code = code, .why = why};
+	code[0] = '\0';
+	return client_run(s->client, method, params, on_answer, &asking) ? EXIT_NOT_DONE : EXIT_DONE;
 }
 
 /* --- printing */

@@ -30,6 +30,12 @@ typedef void console_take_fn(void *ctx, const msgpack_object *result);
 int console_ask(struct console *s, const char *method, struct buf *params, console_take_fn *take,
 		void *ctx);
 
+/* The same, but says nothing if the server says no: then its code is in `code`, and its words, safe to
+ * show, are appended to `why` with a NUL (if it is not NULL). */
+enum { CONSOLE_CODE_MAX = 32 };
+int console_try(struct console *s, const char *method, struct buf *params, console_take_fn *take,
+		void *ctx, char code[CONSOLE_CODE_MAX], struct buf *why);
+
 /* Prints what is in `out`. The connection stays alive while a slow reader makes it wait.
  * False if nobody reads any more (broken). */
 bool console_print(struct console *s);
