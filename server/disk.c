@@ -784,7 +784,7 @@ static void task_done(struct job *job, bool cancelled)
 	task_next(k);
 }
 
-void disk_ask(struct disk *k, struct disk_task *t)
+static void task_queue(struct disk *k, struct disk_task *t)
 {
 	bool idle = !k->first;
 	t->d = k->d;
@@ -797,7 +797,15 @@ void disk_ask(struct disk *k, struct disk_task *t)
 
 static void carry_store(struct disk *k, const struct action *a)
 {
-	disk_ask(k, &store_job_new(k, a)->task);
+	task_queue(k, &store_job_new(k, a)->task);
+}
+
+void disk_ask(struct disk *k, struct disk_task *t)
+{
+	/* who asks has seen it happen: what waits to be remembered comes first */
+	if ((k->past.n_trash || k->past.n_events) && !k->d->stopping)
+		carry_store(k, NULL);
+	task_queue(k, t);
 }
 
 void disk_store_now(struct disk *k, const struct action *a)

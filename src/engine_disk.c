@@ -431,7 +431,8 @@ static bool shows_target(const struct engine *e, node_t n, const struct found *f
 {
 	bool dir;
 	const struct head *w = target_head(e, n, &dir);
-	if (!slot_of(e, n)->want)
+	/* a folder that only its children speak for yet was made by somebody here: an event */
+	if (!slot_of(e, n)->want || state_empty(&slot_of(e, n)->want->target))
 		return false;
 	if (dir)
 		return f->kind == KIND_DIR;

@@ -77,6 +77,13 @@ settled() { # WHAT
 	passed "$1"
 }
 
+# one second and more before it is deleted, far below
+mkdir "$work/A/docs"
+echo first >"$work/A/docs/report"
+settle A
+echo second >"$work/A/docs/report"
+settle A
+
 # ---- what has the name ----
 apart two.txt A B
 [ "$(conflicts C)" = two.txt ] || fail "C does not list the conflict: $(conflicts C)"
@@ -190,11 +197,6 @@ passed 'nothing is taken back over a change'
 rm "$work/A/$copy"
 
 # ---- the trash ----
-mkdir "$work/A/docs"
-echo first >"$work/A/docs/report"
-settle A
-echo second >"$work/A/docs/report"
-settle A
 rm "$work/A/docs/report"
 settle "${names[@]}"
 missing docs/report || fail 'it was not deleted everywhere'
@@ -218,8 +220,9 @@ settled 'restored to another place, with its folders'
 # over what is there: that goes to the trash, and comes back in turn
 first=$(ask B trash docs/report --on B --json | grep '"size":6,' | tail -1 | sed 's/^{"time":\([0-9.]*\).*/\1/')
 at=$(date -d "@${first%.*}" '+%Y-%m-%d %H:%M:%S')
+[ "$(date '+%Y-%m-%d %H:%M:%S')" != "$at" ] || fail 'the clock stands still'
 ask B restore docs/report --on B --at "$at" >"$work/said" || fail "as of $at: $(ask B trash docs/report --on B)"
-settle "${names[@]}"
+await 'the old one to be back' is docs/report first
 settled "restored over what is there"
 ask B trash docs/report --on B --json | head -1 | grep -q '"by":"B"' || fail 'what was replaced is not in the trash'
 

@@ -327,6 +327,49 @@ START_TEST(event_tells_what_changed)
 }
 END_TEST
 
+/* A child is seen before the folder that it is in: the folder is an event all the same. */
+START_TEST(folder_seen_after_its_child_is_an_event)
+{
+	struct engine_config config = {{{1}}, "me", 0, 1};
+	struct engine *e = engine_new(&config);
+	struct entry_view v;
+	struct action a;
+	engine_start(e, true);
+	for (unsigned i = 0; i < 3; i++) {
+		if (i == 1) { /* the folder is known, and to be looked at later */
+			engine_hint(e, NODE_ROOT, bytes_of("d"), HINT_WRITING);
+			engine_hint(e, tree_find(engine_tree(e), bytes_of("d")), bytes_of("f"),
+			            HINT_CHANGED);
+		} else if (i == 2) {
+			engine_hint(e, NODE_ROOT, bytes_of("d"), HINT_CHANGED);
+		}
+		while (engine_next(e, &a)) {
+			struct listed item = {bytes_of("f"), {.kind = KIND_FILE, .stamp = 7}};
+			if (a.type == ACT_STORE)
+				engine_stored(e, a.job);
+			if (a.type == ACT_LIST)
+				engine_listed(e, a.job, 0, &item, a.path.len != 0, false);
+			if (a.type == ACT_APPLY) { /* it would make the folder, which is there */
+				struct op op = a.ops[0];
+				op.error = -ESTALE;
+				engine_applied(e, a.job, &op, 1);
+			}
+			if (a.type == ACT_LOOK) {
+				bool file = a.looks[0].path.len > 1;
+				struct look l = {.found = {.kind = file ? KIND_FILE : KIND_DIR,
+				                           .stamp = 7, .mode = 0755}};
+				engine_looked(e, a.job, &l, 1);
+			}
+		}
+	}
+	ck_assert(engine_entry(e, tree_find(engine_tree(e), bytes_of("d/f")), &v));
+	ck_assert_uint_eq(v.state->n_heads, 1);
+	ck_assert(engine_entry(e, tree_find(engine_tree(e), bytes_of("d")), &v));
+	ck_assert_uint_eq(v.state->n_heads, 1);
+	engine_free(e);
+}
+END_TEST
+
 START_TEST(damaged_record_is_refused)
 {
 	struct engine_config config = {{{1}}, "me", 0, 1};
@@ -634,6 +677,7 @@ int main(void)
 	tcase_add_test(rules, no_peer_can_break_it);
 	tcase_add_test(rules, old_index_is_recognised);
 	tcase_add_test(rules, event_tells_what_changed);
+	tcase_add_test(rules, folder_seen_after_its_child_is_an_event);
 	tcase_add_test(rules, damaged_record_is_refused);
 	suite_add_tcase(s, rules);
 	tcase_add_test(random, remembered_histories);
