@@ -475,6 +475,18 @@ START_TEST(commands_take_their_options)
 	ck_assert_str_eq(arguments.path, "a b");
 	ck_assert_int_eq(ask("resync"), ARGUMENTS_RUN);
 	ck_assert_ptr_null(arguments.path);
+	ck_assert_int_eq(ask("resolve|a|--keep|beta|b c|-s|x|--|--d"), ARGUMENTS_RUN);
+	ck_assert_uint_eq(arguments.n_paths, 3);
+	ck_assert_str_eq(arguments.paths[0], "a");
+	ck_assert_str_eq(arguments.paths[1], "b c");
+	ck_assert_str_eq(arguments.paths[2], "--d");
+	ck_assert_str_eq(arguments.keep, "beta");
+	ck_assert_str_eq(arguments.server, "x");
+	ck_assert_int_eq(ask("resolve|--all|--keep|both"), ARGUMENTS_RUN);
+	ck_assert(arguments.all && !arguments.n_paths);
+	ck_assert_int_eq(ask("resolve|--undo"), ARGUMENTS_RUN);
+	ck_assert_int_eq(ask("restore|a|--at|2026-11-22 14:05|--to|b|--on|beta"), ARGUMENTS_RUN);
+	ck_assert_str_eq(arguments.to, "b");
 	ck_assert_int_eq(ask("--frame=80x24|--ascii"), ARGUMENTS_RUN);
 	ck_assert_int_eq(arguments.frame.width, 80);
 }
@@ -500,10 +512,23 @@ static const struct {
 	const char *given, *says;
 } wrong_arguments[] = {
 	{"lst", "lst: there is no such command; there are list, status, watch, resync, wait, "
-		"peers and demo"},
+		"peers, conflicts, resolve, trash, restore, history and demo"},
 	{"\x1b[1m", "\\x1b[1m: there is no such command"},
 	{"pause", "there is no such command"},
-	{"wait|--json", "--json goes with list, status, watch, resync, peers"},
+	{"wait|--json", "--json goes with list, status, watch, resync, peers, conflicts, resolve, "
+			"trash, restore, history"},
+	{"resolve|--keep|this", "resolve needs the PATHs of conflicts, or --all"},
+	{"resolve|a", "resolve needs --keep: this, both, a replica's name or a copy's path"},
+	{"resolve|a|--all|--keep|both", "either --all or PATHs"},
+	{"resolve|--undo|--keep|both", "--undo goes with no other choice"},
+	{"resolve|--undo|--all", "--undo goes with no other choice"},
+	{"resolve|a|--keep=", "--keep: the WHICH is empty"},
+	{"restore", "restore needs the PATH that is to come back"},
+	{"restore|a|b", "b: restore takes one PATH"},
+	{"restore|a|--at|soon", "--at: soon: expected a time such as 2026-11-22"},
+	{"trash|--since|2026-02-30", "--since: 2026-02-30: expected a time"},
+	{"history|--until|25:00", "--until: 25:00: expected a time"},
+	{"history|--on|beta", "--on goes with trash, restore"},
 	{"--sort=size", "--sort goes with list"},
 	{"list|--ascii", "--ascii goes with the full screen, demo"},
 	{"list|x", "x: list takes nothing but options"},
