@@ -26,6 +26,12 @@ struct disk_task {
 };
 void disk_ask(struct disk *k, struct disk_task *t);
 
+/* Carries out what a person asked for: as apply_ops(), and what a crash leaves half done is finished or
+ * undone at the next start. The engine is not told: it finds what was done as it finds what anybody does
+ * here. For workers. */
+struct op;
+void disk_apply(struct daemon *d, struct op *ops, size_t n);
+
 /* ACT_EVENT: what is to be remembered of it is stored with the next commit, or soon. */
 void disk_event(struct disk *k, const struct action *a, struct bytes replica);
 

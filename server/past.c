@@ -706,8 +706,7 @@ static void put_run(struct job *job)
 	if (r->error)
 		return;
 	op->tmp = r->tmp;
-	struct apply_env env = {.cancel = workers_cancel(d->workers)};
-	apply_ops(d->root, r->ops, r->n, &env);
+	disk_apply(d, r->ops, r->n);
 	r->error = op->error;
 }
 

@@ -369,15 +369,13 @@ static void note_undone(struct work *w)
 /* What goes, goes only when what is to be kept has its place. */
 static void apply(struct work *w)
 {
-	struct daemon *d = w->all->d;
-	struct apply_env env = {.cancel = workers_cancel(d->workers)};
 	bool failed = false;
 	for (size_t i = 0, end; i < w->n; i = end) {
 		bool deletes = w->ops[i].type == OP_DELETE;
 		for (end = i; end < w->n && (w->ops[end].type == OP_DELETE) == deletes; end++)
 			w->ops[end].error = -ECANCELED;
 		if (!failed)
-			apply_ops(d->root, w->ops + i, end - i, &env);
+			disk_apply(w->all->d, w->ops + i, end - i);
 		for (size_t k = i; k < end; k++)
 			failed = failed || w->ops[k].error;
 	}
