@@ -126,6 +126,10 @@ bool next_walked(struct engine *e)
 		if (e->changes_stored < w.found && !e->store_retry_ms && !e->halted)
 			continue;
 		e->walks[i] = e->walks[--e->n_walks];
+		if (w.first && e->index_new)
+			for (node_t n = 1; n < e->n_slots; n++)
+				if (e->slots[n].want)
+					plan(e, n); /* it waited for this: plan_now() */
 		buf_clear(&e->text);
 		if (w.error)
 			buf_add(&e->text, w.error, strlen(w.error) + 1);
@@ -222,8 +226,7 @@ static void local_update(struct engine *e, node_t n, struct state *have, uint64_
 	plan(e, n);
 }
 
-/* The first walk since the start, while it runs. */
-static const struct walk *first_walk(const struct engine *e)
+const struct walk *first_walk(const struct engine *e)
 {
 	for (size_t i = 0; i < e->n_walks; i++)
 		if (e->walks[i].first)
@@ -390,10 +393,7 @@ static void local_put(struct engine *e, node_t n, const struct found *f)
 		memcpy(h.hash, f->hash, HASH_SIZE);
 		h.target = f->target;
 	}
-	if (MUTANT(MTIME_WINS))
-		h.rank = f->mtime_ns > 0 ? f->mtime_ns : 0;
-	const struct state *seen = MUTANT(INDEX_COVERS) ? target_of(e, n) : old;
-	struct state have = {.context = version_copy(&seen->context), .mode = old->mode};
+	struct state have = {.context = version_copy(&old->context), .mode = old->mode};
 	if (f->kind != KIND_SYMLINK && (!have.mode.dot.counter || have.mode.bits != f->mode)) {
 		int64_t least = have.mode.dot.counter ? above(have.mode.rank) : 0;
 		have.mode = (struct mode_reg){h.rank > least ? h.rank : least, d, f->mode};
@@ -844,9 +844,7 @@ static void look_busy(struct engine *e, node_t n)
 static void look_failed(struct engine *e, node_t n, int error, uint32_t walk)
 {
 	node_t parent = tree_parent(e->tree, n);
-	if (MUTANT(ERROR_IS_GONE))
-		local_found(e, n, &(struct found){.kind = KIND_ABSENT});
-	else if (error == -EAGAIN) {
+	if (error == -EAGAIN) {
 		look_busy(e, n);
 	} else if ((error == -ENOENT || error == -ENOTDIR || error == -ELOOP) && parent != NODE_ROOT &&
 	           parent != NODE_NONE) {

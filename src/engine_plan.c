@@ -242,8 +242,6 @@ static void derive_copy(struct engine *e, node_t n, node_t q, const struct head 
  */
 static void drop_consumed(struct engine *e, node_t n)
 {
-	if (MUTANT(STALE_COPY))
-		return;
 	struct state t = state_copy(target_of(e, n));
 	for (uint16_t i = 0; i < t.n_heads; i++) {
 		const struct head *h = &t.heads[i], *shown = shown_head(e, n);
@@ -264,8 +262,6 @@ static void drop_consumed(struct engine *e, node_t n)
 bool copies_ready(struct engine *e, node_t n)
 {
 	bool dir, ready = true;
-	if (MUTANT(LOSER_DROPPED))
-		return true;
 	const struct head *w = target_head(e, n, &dir);
 	struct state t = state_copy(target_of(e, n));
 	const struct head *losers[HEADS_MAX + 1], *seen[2 * HEADS_MAX + 2];
@@ -285,8 +281,6 @@ bool copies_ready(struct engine *e, node_t n)
 	}
 	for (size_t i = 0; i < n_losers; i++) {
 		node_t q = copy_node(e, n, losers[i]->dot, false);
-		if (MUTANT(STALE_COPY) && q != NODE_NONE && version_has(&target_of(e, q)->context, losers[i]->dot))
-			seen[n_seen++] = losers[i];
 		if (q == NODE_NONE || !state_find(target_of(e, q), losers[i]->dot))
 			continue;
 		nodemap_put(&e->origin, q, n);
@@ -644,6 +638,8 @@ static void plan_now(struct engine *e, node_t n, bool removals)
 	const struct head *w = target_head(e, n, &dir);
 	if (s->flags & (F_LOOKING | F_LOOK_QUEUED | F_RECOVER))
 		return; /* what comes of it plans again */
+	if (e->index_new && first_walk(e))
+		return; /* it may be here already: the walk's end plans again */
 	if (!s->want) {
 		/* Only a folder that became needed, or is needed no more, has something to do. */
 		if (dir == (s->kind == KIND_DIR) || (!dir && s->leftover))
@@ -656,7 +652,7 @@ static void plan_now(struct engine *e, node_t n, bool removals)
 		return;
 	if (s->want->phase == PHASE_RETRY && s->want->retry_ms > e->mono_ms)
 		return;
-	if (!copies_ready(e, n) && !MUTANT(WINNER_FIRST)) {
+	if (!copies_ready(e, n)) {
 		slot_phase(e, n, PHASE_WAITING);
 		return;
 	}
