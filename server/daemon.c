@@ -31,6 +31,17 @@ enum {
 	STOP_S = 2, /* for byes to be heard and commits to end, before the rest is broken off */
 };
 
+/* What outlives the inner life, all of struct daemon, when that is begun anew in the same process. */
+struct life {
+	struct settings settings; /* those that were given, but for the ports */
+	struct settings_address listen[SETTINGS_ADDRESSES_MAX];
+	bool again;               /* this one ends, and another begins */
+	bool abandon;             /* that begins with a new index and a new id */
+	bool ready;               /* it was said */
+	bool confined;
+	int status;               /* of the process in the end */
+};
+
 /* A job that waits for room with the workers. */
 struct waiting_job {
 	struct job *job;
@@ -139,6 +150,18 @@ static void carry_event(struct daemon *d, const struct action *a)
 		  (const char *)a->path.p, (int)detail.len, (const char *)detail.p);
 }
 
+static void begin_ending(struct daemon *d, const char *status);
+
+/* Peers have seen more of this replica than its index knows: that is an old copy, and its numbers must
+ * not be given out again. The inner life ends, and another begins with a new id, as after a lost index. */
+static void rolled_back(struct daemon *d, const char *peer)
+{
+	log_error("%s has seen later changes of this replica than the index knows, so the index is an old "
+		  "copy: it is moved aside, and begun anew under a new id", peer);
+	d->life->again = d->life->abandon = true;
+	begin_ending(d, "STATUS=beginning anew");
+}
+
 static void carry_out(struct daemon *d, const struct action *a)
 {
 	struct peer *p;
@@ -174,9 +197,7 @@ static void carry_out(struct daemon *d, const struct action *a)
 		carry_event(d, a);
 		break;
 	case ACT_ROLLED_BACK:
-		log_error("%s has seen later changes of this replica than its index knows: the index "
-			  "is an old copy; move it away to begin anew", a->text);
-		ev_feed_signal_event(d->loop, SIGTERM);
+		rolled_back(d, a->text);
 		break;
 	case ACT_WALKED:
 		resync_walked(d->resyncs, a);
@@ -318,8 +339,7 @@ static bool open_disk(struct daemon *d, bool *fresh)
 	case STORE_UNMARKED:
 		return cannot_error(text);
 	case STORE_LOST:
-		log_warning("%s; it was moved aside, and a new index is begun",
-			    text ? text : "the index is lost");
+		log_warning("%s", text ? text : "the index is lost, and a new one is begun");
 		free(text);
 		*fresh = true;
 		return begin_store(d);
@@ -331,7 +351,12 @@ static bool open_disk(struct daemon *d, bool *fresh)
 		break;
 	}
 	free(text);
-	return true;
+	if (!d->life->abandon)
+		return true;
+	if (store_abandon(d->store, true, &error) < 0)
+		return cannot_error(error);
+	*fresh = true;
+	return begin_store(d);
 }
 
 static int load_replica(void *ctx, const struct store_replica *r)
@@ -385,7 +410,7 @@ static bool load(struct daemon *d, bool *fresh)
 	error = NULL;
 	engine_free(d->engine);
 	d->engine = NULL;
-	if (store_abandon(d->store, &error) < 0)
+	if (store_abandon(d->store, false, &error) < 0)
 		return cannot_error(error);
 	if (!begin_store(d))
 		return false;
@@ -469,8 +494,10 @@ static bool start(struct daemon *d)
 		buf_release(&problem);
 		return false;
 	}
-	if (!confine_server(d))
+	intents_boot();
+	if (!d->life->confined && !confine_server(d))
 		return false;
+	d->life->confined = true;
 	d->workers = workers_new(d->loop, WORKERS, JOBS_QUEUED_MAX);
 	d->watch = watch_new(d->loop, disk_watched, d);
 	d->disk = disk_new(d);
@@ -490,8 +517,10 @@ static bool start(struct daemon *d)
 static void ready(struct daemon *d)
 {
 	struct buf text = {0};
-	printf("ready %s %s %s\n", d->settings->name, d->id_text, net_address(d->net));
+	if (!d->life->ready)
+		printf("ready %s %s %s\n", d->settings->name, d->id_text, net_address(d->net));
 	fflush(stdout);
+	d->life->ready = true;
 	buf_addf(&text, "READY=1\nSTATUS=serving %s on %s", root_path(d->root),
 		 net_address(d->net));
 	buf_add_char(&text, '\0');
@@ -502,20 +531,26 @@ static void ready(struct daemon *d)
 
 /* ---- ending ----------------------------------------------------------------------------- */
 
+static void begin_ending(struct daemon *d, const char *status)
+{
+	d->stopping = true;
+	notify(status);
+	disk_stop(d->disk);
+	ev_timer_stop(d->loop, &d->turn->deadline);
+	ev_timer_start(d->loop, &d->turn->stop);
+	net_stop(d->net);
+	daemon_touch(d);
+}
+
 static void on_signal(struct ev_loop *loop, ev_signal *w, int events)
 {
 	struct daemon *d = w->data;
-	(void)events;
+	(void)loop, (void)events;
+	d->life->again = false; /* should another life have been about to begin */
 	if (d->stopping || !d->net)
 		return;
-	d->stopping = true;
 	log_info("%s: ending", w->signum == SIGTERM ? "terminated" : "interrupted");
-	notify("STOPPING=1\nSTATUS=ending");
-	disk_stop(d->disk);
-	ev_timer_stop(loop, &d->turn->deadline);
-	ev_timer_start(loop, &d->turn->stop);
-	net_stop(d->net);
-	daemon_touch(d);
+	begin_ending(d, "STOPPING=1\nSTATUS=ending");
 }
 
 static void on_stop_timer(struct ev_loop *loop, ev_timer *w, int events)
@@ -578,19 +613,41 @@ static void finish(struct daemon *d)
 	free(d->turn->waiting);
 }
 
-int daemon_main(const struct settings *settings)
+/* Ports that were picked stay the same in the next life. */
+static void keep_ports(struct daemon *d)
+{
+	struct life *life = d->life;
+	for (size_t i = 0; i < life->settings.n_listen; i++)
+		life->listen[i].at = *net_bound(d->net, i);
+}
+
+static void live(struct life *life)
 {
 	struct turn turn = {.fed = false};
-	struct daemon d = {.settings = settings, .turn = &turn};
+	struct daemon d = {.settings = &life->settings, .turn = &turn, .life = life};
 	events_init(&d.events, (uint64_t)daemon_wall_ns() / 1000000);
-	int status = 1;
+	life->again = false;
+	life->status = 1;
 	if (start(&d)) {
+		life->abandon = false;
+		life->status = 0;
+		keep_ports(&d);
 		net_start(d.net);
 		disk_start(d.disk);
 		ready(&d);
 		ev_run(d.loop, 0);
-		status = 0;
 	}
 	finish(&d);
-	return status;
+}
+
+int daemon_main(const struct settings *settings)
+{
+	struct life life = {.settings = *settings};
+	for (size_t i = 0; i < settings->n_listen; i++)
+		life.listen[i] = settings->listen[i];
+	life.settings.listen = life.listen;
+	do {
+		live(&life);
+	} while (life.again);
+	return life.status;
 }

@@ -39,6 +39,7 @@ struct daemon {
 	struct events events;
 	struct replica_id id;
 	char id_text[REPLICA_HEX];
+	struct life *life; /* daemon.c's own */
 	bool stopping;
 	struct disk *disk;
 	struct turn *turn; /* daemon.c's own */

@@ -55,8 +55,9 @@ struct intents {
 	struct intent *earlier;
 	size_t n_earlier, cap_earlier;
 	msgpack_zone zone;         /* of the earlier */
-	char boot[BOOT_SIZE + 1];  /* "" if it is not known */
 };
+
+static char boot[BOOT_SIZE + 1]; /* which start of the machine this is; "" if that is not known */
 
 static uint64_t sum_of(const struct frame *f, const uint8_t *body)
 {
@@ -64,11 +65,13 @@ static uint64_t sum_of(const struct frame *f, const uint8_t *body)
 	return hash64(body, f->len, hash64(said, sizeof(said), 0x7475747469));
 }
 
-static void boot_id(char out[BOOT_SIZE + 1])
+void intents_boot(void)
 {
+	if (boot[0])
+		return;
 	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, out, BOOT_SIZE);
-	out[n == BOOT_SIZE ? BOOT_SIZE : 0] = '\0';
+	ssize_t n = fd < 0 ? -1 : read(fd, boot, BOOT_SIZE);
+	boot[n == BOOT_SIZE ? BOOT_SIZE : 0] = '\0';
 	if (fd >= 0)
 		close(fd);
 }
@@ -124,9 +127,9 @@ static bool read_intent(const msgpack_object *o, struct intent *in)
 
 static void read_intents(struct intents *in, uint8_t file, const msgpack_object *o)
 {
-	struct bytes boot;
+	struct bytes then;
 	const msgpack_object *list = wire_at(o, 2);
-	bool same = wire_as_bin(wire_at(o, 1), &boot) && boot.len && bytes_eq(boot, bytes_of(in->boot));
+	bool same = wire_as_bin(wire_at(o, 1), &then) && then.len && bytes_eq(then, bytes_of(boot));
 	for (size_t i = 0; i < wire_count(list); i++) {
 		struct intent one = {.same_boot = same, .file = file};
 		if (!read_intent(wire_at(list, i), &one))
@@ -272,7 +275,7 @@ int intents_open(struct intents **out, struct root *root)
 	*out = NULL;
 	pthread_mutex_init(&in->mutex, NULL);
 	msgpack_zone_init(&in->zone, 4096);
-	boot_id(in->boot);
+	intents_boot();
 	in->next_number = 1;
 	in->own_fd = own;
 	for (unsigned i = 0; i < FILES; i++)
@@ -458,7 +461,7 @@ int intents_write(struct intents *in, struct intent *list, size_t n, struct inte
 		size_t at = frame_begin(&b);
 		wire_array(&b, 3);
 		wire_uint(&b, FRAME_INTENTS);
-		wire_bin(&b, bytes_of(in->boot));
+		wire_bin(&b, bytes_of(boot));
 		size_t mark = wire_array_begin(&b), packed = 0;
 		for (; i < n && b.len - at < BODY_SPLIT; i++) {
 			list[i].number = batch->first + i;

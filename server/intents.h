@@ -51,6 +51,9 @@ struct intent {
 	uint8_t file;         /* intents.c's own */
 };
 
+/* Finds out which start of the machine this is, once for the program; before it is confined. */
+void intents_boot(void);
+
 /* Opens the journal (made if missing) and reads what an earlier life left in it; to be settled as
  * INTENTS_EARLIER when that is stored. 0 or a negative errno (-EROFS: nothing can be applied either). */
 int intents_open(struct intents **in, struct root *root);

@@ -34,6 +34,7 @@ struct net;
 struct listener {
 	ev_io io;
 	struct net *net;
+	struct address at; /* as it is bound, unless it is local */
 	bool local;
 	bool open;
 };
@@ -217,6 +218,7 @@ static bool listen_tcp(struct net *net, const struct settings_address *at, struc
 		net->address = xstrdup((const char *)text.data);
 	buf_release(&text);
 	listener_add(net, fd, false);
+	net->listeners[net->n_listeners - 1].at = (struct address){bound, len};
 	return true;
 failed:;
 	int e = errno;
@@ -892,6 +894,12 @@ void net_free(struct net *net)
 const char *net_address(const struct net *net)
 {
 	return net->address;
+}
+
+const struct address *net_bound(const struct net *net, size_t i)
+{
+	assert(i < net->n_listeners && !net->listeners[i].local);
+	return &net->listeners[i].at;
 }
 
 struct peer *net_peer(const struct net *net, unsigned number)

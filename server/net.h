@@ -26,6 +26,8 @@ bool net_quiet(const struct net *net); /* no connection is left */
 void net_free(struct net *net);        /* those that are left are cut; NULL is fine */
 
 const char *net_address(const struct net *net); /* of the first listener, as it is bound */
+/* The listener of settings->listen[i], as it is bound: port 0 has become the one that was picked. */
+const struct address *net_bound(const struct net *net, size_t i);
 struct peer *net_peer(const struct net *net, unsigned number); /* NULL if there is none */
 void net_peers_turn(struct net *net); /* lets every peer send what it has room for */
 

@@ -571,7 +571,22 @@ out:
 	return result;
 }
 
-int store_abandon(struct store *s, char **error)
+/* Into an empty index: what is in the trash, and what happened. It does without, if need be. */
+static void keep_past(struct store *s, const char *from)
+{
+	sqlite3_stmt *st = NULL;
+	if (sqlite3_prepare_v2(s->db, "ATTACH DATABASE ?1 AS old", -1, &st, NULL) == SQLITE_OK) {
+		sqlite3_bind_text(st, 1, from, -1, SQLITE_STATIC);
+		if (sqlite3_step(st) == SQLITE_DONE) {
+			(void)pragma(s, "INSERT OR IGNORE INTO trash SELECT * FROM old.trash");
+			(void)pragma(s, "INSERT OR IGNORE INTO journal SELECT * FROM old.journal");
+		}
+	}
+	sqlite3_finalize(st);
+	(void)pragma(s, "DETACH DATABASE old");
+}
+
+int store_abandon(struct store *s, bool past, char **error)
 {
 	char *aside = NULL;
 	*error = NULL;
@@ -579,6 +594,8 @@ int store_abandon(struct store *s, char **error)
 	int err = move_aside(s, &aside, error);
 	if (!err)
 		err = create(s, error);
+	if (!err && past)
+		keep_past(s, aside);
 	s->replica = (struct replica_id){{0}};
 	s->counter = 0;
 	free(aside);

@@ -25,8 +25,9 @@ enum store_opening {
 enum store_opening store_open(struct store **store, const char *dir, const char *root_id, char **text);
 
 /* Forgets the index on purpose: moved aside as if it were damaged, e.g. because the replica was rolled
- * back. 0 or a negative errno; then store_begin(). */
-int store_abandon(struct store *store, char **error);
+ * back. `past`: what it tells of the trash and of what happened is kept (only of an index that could be
+ * loaded). 0 or a negative errno; then store_begin(). */
+int store_abandon(struct store *store, bool past, char **error);
 
 /* The first words in a new index: whose it is. 0 or a negative errno with *error. */
 int store_begin(struct store *store, const char *root_id, const struct replica_id *replica, char **error);

@@ -374,7 +374,7 @@ START_TEST(damaged_pages_make_the_load_fail_after_a_clean_end)
 		ck_assert_int_eq(load(&out, &error), -EBADMSG);
 		ck_assert_ptr_nonnull(error);
 		free(error);
-		ck_assert_int_eq(store_abandon(store, &error), 0);
+		ck_assert_int_eq(store_abandon(store, false, &error), 0);
 		free(text);
 		text = xstrdup("abandoned");
 		lost("abandoned");
@@ -455,7 +455,7 @@ START_TEST(rows_that_cannot_be_are_refused)
 		ck_assert_msg(load(&out, &error) == -EBADMSG, "%s", bad[i]);
 		ck_assert_ptr_nonnull(error);
 		free(error);
-		ck_assert_int_eq(store_abandon(store, &error), 0);
+		ck_assert_int_eq(store_abandon(store, false, &error), 0);
 		ck_assert_int_eq(store_begin(store, ROOT_A, &replica, &error), 0);
 		struct store_entry e = entry_of("x", "x");
 		commit(&(struct store_batch){.entries = &e, .n_entries = 1});
@@ -649,6 +649,26 @@ START_TEST(trash_is_found_by_path_time_and_content)
 }
 END_TEST
 
+START_TEST(an_abandoned_index_leaves_its_past)
+{
+	const struct store_trash t = {.name = bytes_of("1-a"), .path = bytes_of("a"), .time_ns = 1,
+		.kind = KIND_FILE};
+	const struct store_event e = {.time_ns = 5, .path = bytes_of("a"), .replica = bytes_of("nas"),
+		.what = bytes_of("deleted")};
+	struct store_entry row = entry_of("a", "rec");
+	char *error = NULL;
+	begin();
+	commit(&(struct store_batch){.trash = &t, .n_trash = 1, .events = &e, .n_events = 1,
+		.entries = &row, .n_entries = 1, .counter = 9});
+	ck_assert_int_eq(store_abandon(store, true, &error), 0);
+	ck_assert_int_eq(store_begin(store, ROOT_A, &replica, &error), 0);
+	trash_is(&(struct store_trash_query){.max = 9}, "1-a ");
+	journal_is("", 10, 0, "5 a nas deleted 0 0\n");
+	contents_are("trash 1-a a 1 0 -1 kind 1 '' by ''\n"); /* and no entries */
+	ck_assert_uint_eq(store_counter(store), 0);
+}
+END_TEST
+
 /* An index of the first format, as it was made then. */
 static void make_first_format(void)
 {
@@ -705,6 +725,7 @@ int main(void)
 	tcase_add_test(t, journal_tells_the_newest_first);
 	tcase_add_test(t, journal_of_a_folder_has_all_below_it);
 	tcase_add_test(t, trash_is_found_by_path_time_and_content);
+	tcase_add_test(t, an_abandoned_index_leaves_its_past);
 	tcase_add_test(t, index_of_the_first_format_is_taken_over);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
