@@ -2,6 +2,8 @@
  * Owns what a shell cannot do to a file, for the end-to-end tests:
  *	odd_writer map FILE N         writes N pages through a mapping, one by one, and closes it
  *	odd_writer hold FILE TEXT     stores TEXT through a mapping, says so, and keeps the mapping
+ *	odd_writer edit FILE OLD TEXT writes TEXT and a newline in place of what is in the file, which is
+ *	                              appended to OLD
  *	odd_writer socket PATH        makes a socket
  *	odd_writer swap A B N         lets two names change places, N times
  */
@@ -53,6 +55,21 @@ static void hold(const char *path, const char *text)
 		pause();
 }
 
+static void edit(const char *path, const char *old, const char *text)
+{
+	char block[65536];
+	ssize_t n;
+	int fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	int to = open(old, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	check(fd >= 0 && to >= 0, path);
+	while ((n = read(fd, block, sizeof(block))) > 0)
+		check(write(to, block, (size_t)n) == n, old);
+	check(n == 0 && ftruncate(fd, 0) == 0 && lseek(fd, 0, SEEK_SET) == 0, path);
+	check(dprintf(fd, "%s\n", text) > 0, path);
+	close(fd);
+	close(to);
+}
+
 static void make_socket(const char *path)
 {
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
@@ -75,6 +92,8 @@ int main(int argc, char **argv)
 		map(argv[2], atol(argv[3]));
 	else if (argc == 4 && strcmp(argv[1], "hold") == 0)
 		hold(argv[2], argv[3]);
+	else if (argc == 5 && strcmp(argv[1], "edit") == 0)
+		edit(argv[2], argv[3], argv[4]);
 	else if (argc == 3 && strcmp(argv[1], "socket") == 0)
 		make_socket(argv[2]);
 	else if (argc == 5 && strcmp(argv[1], "swap") == 0)

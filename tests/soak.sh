@@ -1,8 +1,13 @@
 #!/usr/bin/env bash
-# Random changes on three servers for a while, now and then with a server that is stopped, killed or
-# held; then all three must be the same, and no content that was to be kept may be missing.
+# Random work on three servers for a while, in every way that programs save, beside servers that are killed
+# every few seconds, stopped, held, cut off, and whose system calls fail. Now and then all is let go on;
+# then all three must be the same, and no content may be missing that nobody replaced or deleted.
 #	make soak SECONDS=1800 [SEED=n]       or tests/soak.sh SECONDS [SEED]
 # With TREE=DIR in the environment, A starts with a copy of that folder, and half of the changes hit it.
+#
+# The oracle asks no server. Each content is a line that is unlike all others, noted in `written`. What
+# somebody deletes is moved out of the directory, and what somebody overwrites is read by who does it, so
+# `let-go` has exactly the lines that were replaced or deleted: all others must be there in the end.
 . "$(dirname "$0")/e2e_lib.sh"
 DEADLINE=${E2E_DEADLINE:-120}
 
@@ -10,84 +15,171 @@ duration=${1:-60}
 seed=${2:-$((RANDOM * 32768 + RANDOM))}
 RANDOM=$((seed % 32768))
 echo "$duration s, seed $seed"
+odd_writer=$TUTTI_BUILD/tests/odd_writer
+[ -x "$odd_writer" ] || fail "build tests/odd_writer first"
 
 names=(one two three four five six)
-pick() { echo "${names[RANDOM % ${#names[@]}]}"; }
+pick() { picked=${names[RANDOM % ${#names[@]}]}; }
 real=() # paths of the copied tree
-somewhere() { # a path of one to three components, or one of the real tree
-	local path i depth=$((RANDOM % 3))
+somewhere() { # a path of one to three components, or one of the real tree, in $path
+	local i depth=$((RANDOM % 3))
 	if [ ${#real[@]} -gt 0 ] && ((RANDOM % 2)); then
-		echo "real/${real[(RANDOM * 32768 + RANDOM) % ${#real[@]}]}"
+		path=real/${real[(RANDOM * 32768 + RANDOM) % ${#real[@]}]}
 		return
 	fi
-	path=$(pick)
+	pick
+	path=$picked
 	for ((i = 0; i < depth; i++)); do
-		path+=/$(pick)
+		pick
+		path+=/$picked
 	done
-	echo "$path"
 }
 
-serial=0
-content() { # every one is unlike all others
+serial=0 dropped=0
+mkdir "$work/gone"
+: >"$work/written"
+: >"$work/let-go"
+next_text() {
 	serial=$((serial + 1))
-	echo "content $serial of seed $seed $RANDOM"
+	text="content $serial of seed $seed"
+}
+wrote() { echo "$text" >>"$work/written"; }
+fresh() { # FILE: that is not there yet
+	next_text
+	(set -C && echo "$text" >"$1") && wrote
+}
+drop() { # PATH: as rm -r would, but what it was is known
+	dropped=$((dropped + 1))
+	mv -T "$1" "$work/gone/$dropped"
+}
+in_place() { # FILE
+	next_text
+	"$odd_writer" edit "$1" "$work/gone/edits" "$text" && wrote
+}
+over() { # FILE: by a rename
+	next_text
+	echo "$text" >"$1.new-$serial" && wrote && "$odd_writer" swap "$1.new-$serial" "$1" 1 &&
+		drop "$1.new-$serial"
 }
 
 # Most of them fail at times: a folder is where a file should be, or nothing at all. That is fine.
+declare -A done_so_far=()
+operations=(create create create append append over over in_place in_place drop drop move move folder
+	no_folder link bits date large copy backup_and_write delete_and_create move_and_create log swap)
 operation() { # ROOT
-	local root=$1 a b
-	a=$root/$(somewhere)
-	b=$root/$(somewhere)
-	case $((RANDOM % 16)) in
-	0 | 1 | 2) mkdir -p "${a%/*}" && content >"$a" ;;
-	3) content >>"$a" ;;
-	4) content >"$a.new" && mv -T "$a.new" "$a" ;;
-	5) rm -f "$a" ;;
-	6) rm -rf "$a" ;;
-	7) mv -T "$a" "$b" ;;
-	8) mkdir -p "$a" ;;
-	9) rmdir "$a" ;;
-	10) ln -sfn "$(pick)" "$a" ;;
-	11) chmod "$((RANDOM % 2 ? 644 : 755))" "$a" ;;
-	12) touch "$a" ;;
-	13) mkdir -p "${a%/*}" && head -c $((RANDOM * 40)) /dev/urandom >"$a" ;;
-	14) cp "$a" "$b" ;;
-	15) printf x | dd of="$a" bs=1 seek=$((RANDOM % 100)) conv=notrunc status=none ;;
-	esac
+	local a b i what=${operations[RANDOM % ${#operations[@]}]}
+	somewhere
+	a=$1/$path
+	somewhere
+	b=$1/$path
+	case $what in
+	create) mkdir -p "${a%/*}" && fresh "$a" ;;
+	append) [ -f "$a" ] && next_text && echo "$text" >>"$a" && wrote ;;
+	over) [ -f "$a" ] && over "$a" ;;
+	in_place) in_place "$a" ;;
+	drop) [ -d "$a" ] && ((RANDOM % 5)) || drop "$a" ;;
+	move) mkdir -p "${b%/*}" && mv -nT "$a" "$b" ;;
+	folder) mkdir -p "$a" ;;
+	no_folder) rmdir "$a" ;;
+	link) pick && ln -s "$picked" "$a" ;;
+	bits) chmod "$((RANDOM % 2 ? 644 : 755))" "$a" ;;
+	date) touch -c -d "@$((RANDOM * 40000))" "$a" ;;
+	large)
+		next_text
+		i=$((RANDOM * 2))
+		mkdir -p "${a%/*}" && (set -C && yes "$text" | head -n "$i" >"$a") && [ "$i" -gt 0 ] && wrote
+		;;
+	copy) cp -nT "$a" "$b" ;;
+	backup_and_write) cp -nT "$a" "$a~$RANDOM" && in_place "$a" ;;
+	delete_and_create) [ -f "$a" ] && drop "$a" && fresh "$a" ;;
+	move_and_create) [ -f "$a" ] && mv -nT "$a" "$a~$RANDOM" && fresh "$a" ;;
+	log)
+		for i in 1 2 3 4 5; do
+			[ -f "$a" ] && next_text && echo "$text" >>"$a" && wrote
+		done
+		;;
+	swap) "$odd_writer" swap "$a" "$b" 1 ;;
+	esac || return 0
+	done_so_far[$what]=$((${done_so_far[$what]-0} + 1))
 } 2>/dev/null
 
-kept=0
-keep() { # NAME: a file that nobody touches again, where nobody deletes
-	kept=$((kept + 1))
-	mkdir -p "$work/$1/kept/$((kept % 7))"
-	content | tee "$work/$1/kept/$((kept % 7))/$kept" >>"$work/all-kept"
-}
-
+# One line each: what the system does for a while.
+troubles=(
+	'write ENOSPC */.tutti/tmp/*'
+	'write EDQUOT */.tutti/tmp/* 20'
+	'write ENOSPC */state-*'
+	'read EIO */one*'
+	'open EMFILE */t*'
+	'open EACCES */three'
+	'readdir EIO *'
+	'stat EIO */four*'
+	'fsync EIO */.tutti/tmp/* 30'
+	'syncfs EIO * 3'
+	'rename EIO */five 5'
+	'rename ENOSPC *'
+	'unlink EROFS *'
+	'mkdir EPERM */six'
+	'watch ENOSPC *'
+	'accept EMFILE'
+	'fsync +50'
+	'clock +86400'
+	'clock -86400'
+)
 disturb() { # NAME
-	case $((RANDOM % 3)) in
+	local what rule i
+	case $((RANDOM % 8)) in
 	0)
+		what=stopped
 		stop "$1"
 		[ "$status" -eq 0 ] || fail "$1 ended with $status"
+		operate 20
 		start "$1"
 		;;
-	1)
+	1 | 2 | 3 | 4)
+		what=killed
 		stop "$1" KILL
+		((RANDOM % 2)) || operate 20
 		start "$1"
 		;;
-	2)
+	5)
+		what=held
 		kill -STOP "${pid[$1]}"
-		for ((i = 0; i < 30; i++)); do operation "$work/$1" || :; done
+		operate 60
 		kill -CONT "${pid[$1]}"
 		;;
+	*)
+		rule=${troubles[RANDOM % ${#troubles[@]}]}
+		what="with ${rule%% /*}"
+		fault "$1" "$rule"
+		operate 60
+		# A server that cannot store must not be asked to end in order.
+		if ! ((RANDOM % 2)); then
+			stop "$1" KILL
+			fault "$1"
+			start "$1"
+		fi
+		fault "$1"
+		;;
 	esac
+	done_so_far[$what]=$((${done_so_far[$what]-0} + 1))
+}
+
+operate() { # NUMBER
+	local n name
+	for ((n = $1; n > 0; n--)); do
+		name=${servers[RANDOM % 3]}
+		operation "$work/$name"
+	done
 }
 
 if [ -n "${TREE:-}" ]; then
 	mkdir -p "$work/A"
 	cp -a "$TREE" "$work/A/real"
-	mapfile -t real < <(cd "$work/A/real" && find . -mindepth 1 -printf '%P\n' | grep -v '^kept')
+	mapfile -t real < <(cd "$work/A/real" && find . -mindepth 1 -printf '%P\n')
 	echo "a real tree of ${#real[@]} names"
 fi
+servers=(A B C)
+can_be_faulty A B C
 start B
 peers[A]=B peers[C]='B A'
 start A
@@ -95,35 +187,41 @@ start C
 rounds=0
 end=$((SECONDS + duration))
 all_same() { is_same A B && is_same B C; }
+knows_all() {
+	[ "$(ask "$1" peers --json | grep -c '"state":"connected"')" -ge 1 ] &&
+		! ask "$1" status --json | grep -q '"state":"offline"'
+}
+lines_below() { # FOLDER
+	find "$1" -name .tutti -prune -o -type f -print0 | xargs -0r grep -ahx 'content [0-9]* of seed [0-9]*' | sort -u
+}
 compare() {
+	local name
 	for name in A B C; do
 		await "$name to know the others" knows_all "$name"
 	done
 	settle A B C
 	await 'all to be the same' all_same
 	same A B C
-	sort "$work/all-kept" >"$work/want"
-	find "$work/A/kept" -type f -exec cat '{}' + | sort >"$work/have"
-	[ -z "$(comm -23 "$work/want" "$work/have")" ] || fail "lost: $(comm -23 "$work/want" "$work/have")"
-}
-knows_all() {
-	[ "$(ask "$1" peers --json | grep -c '"state":"connected"')" -ge 1 ] &&
-		! ask "$1" status --json | grep -q '"state":"offline"'
+	{
+		cat "$work/let-go"
+		lines_below "$work/gone" || :
+	} | sort -u >"$work/let-go.new"
+	mv "$work/let-go.new" "$work/let-go"
+	rm -rf "$work/gone"
+	mkdir "$work/gone"
+	lines_below "$work/A" >"$work/there" || :
+	sort -u "$work/written" | comm -23 - "$work/let-go" >"$work/want"
+	comm -23 "$work/want" "$work/there" >"$work/lost"
+	[ ! -s "$work/lost" ] || {
+		grep -rlxaFf "$work/lost" "$work"/?/.tutti >&9 || :
+		fail "lost: $(cat "$work/lost")"
+	}
 }
 
 while [ "$SECONDS" -lt "$end" ]; do
 	rounds=$((rounds + 1))
-	for ((n = RANDOM % 100; n > 0; n--)); do
-		set -- A B C
-		shift $((RANDOM % 3))
-		operation "$work/$1" || :
-		((RANDOM % 10)) || keep "$1"
-	done
-	if ! ((rounds % 5)); then
-		set -- A B C
-		shift $((RANDOM % 3))
-		disturb "$1"
-	fi
+	operate $((RANDOM % 100))
+	((RANDOM % 3)) || disturb "${servers[RANDOM % 3]}"
 	if ! ((rounds % 20)); then
 		compare
 		for name in A B C; do
@@ -131,9 +229,13 @@ while [ "$SECONDS" -lt "$end" ]; do
 			printf '%s %s ' "$name" "${rss:-?} kB"
 			printf '%s descriptors; ' "$(find "/proc/${pid[$name]}/fd" | wc -l)"
 		done
-		echo "round $rounds: all the same, $kept files kept, $(find "$work/A" | wc -l) names"
+		echo "round $rounds: all the same, $(wc -l <"$work/want") contents to be kept of" \
+			"$(wc -l <"$work/written"), $(find "$work/A" | wc -l) names"
 	fi
 done
 compare
 stop_cleanly A B C
-echo "$rounds rounds, $serial contents, all the same"
+for what in "${!done_so_far[@]}"; do
+	echo "${done_so_far[$what]} $what"
+done | sort -rn
+echo "$rounds rounds, $(wc -l <"$work/written") contents, $(wc -l <"$work/want") of them to be kept, all there"
