@@ -501,8 +501,9 @@ void member_set(struct engine *e, rep_t rep, bool member)
 	}
 }
 
-struct dot next_dot(struct engine *e)
+struct dot next_dot(struct engine *e, node_t n)
 {
+	copy_evade(e, n);
 	return (struct dot){.rep = 0, .counter = ++e->counter};
 }
 
@@ -822,7 +823,7 @@ void engine_free(struct engine *e)
 	free(e->event.text);
 	struct queue *queues[] = {&e->lists, &e->looks, &e->fresh_looks, &e->plans, &e->fetches,
 	                          &e->removals, &e->deferred, &e->dirty, &e->same_content,
-	                          &e->no_holder, &e->recover};
+	                          &e->no_holder, &e->unstored};
 	for (size_t i = 0; i < ARRAY_LEN(queues); i++)
 		queue_release(queues[i]);
 	struct nodemap *maps[] = {&e->busy, &e->busy_due, &e->unreadable, &e->origin, &e->moved_dir};
@@ -1112,7 +1113,7 @@ int engine_load_replica(struct engine *e, rep_t num, const struct replica_id *id
 	r->name = xstrdup(name);
 	r->merged = (struct watermark){.now = merged, .safe = merged};
 	r->known = (struct watermark){.now = known, .safe = known};
-	r->member = *name || merged || known;
+	r->member = *name; /* it was connected, or reported */
 	return 0;
 }
 
@@ -1227,6 +1228,7 @@ void engine_stored(struct engine *e, uint64_t job)
 	job_end(e, j);
 	e->changes_stored = e->changes_taken;
 	e->counter_stored = e->counter_storing;
+	release_stored(e);
 	for (size_t i = 0; i < PEERS_MAX; i++) {
 		struct peer *p = &e->peers[i];
 		if (p->up)

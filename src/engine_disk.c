@@ -113,13 +113,6 @@ bool next_walked(struct engine *e)
 		struct walk w = e->walks[i];
 		if (w.outstanding)
 			continue;
-		if (w.first && e->recover.n) {
-			struct queue_item it;
-			e->walks[i].seen = true;
-			while (queue_pop(&e->recover, &it))
-				queue_look(e, it.node, w.id, false);
-			return next_look(e);
-		}
 		/* What it found is to be durable, and told to peers, before anybody hears the result. */
 		if (!w.found)
 			e->walks[i].found = w.found = e->changes;
@@ -224,6 +217,7 @@ static void local_update(struct engine *e, node_t n, struct state *have, uint64_
 	}
 	slot_update(e, n, &u);
 	plan(e, n);
+	plan_around(e, n);
 }
 
 const struct walk *first_walk(const struct engine *e)
@@ -245,20 +239,17 @@ void consume_at(struct engine *e, node_t n, struct dot d)
 	const struct head *gone = n == NODE_NONE ? NULL : state_find(target_of(e, n), d);
 	if (!gone)
 		return;
+	struct dot own = next_dot(e, n);
 	struct update u = {.what = UPDATE_WANT, .want = state_copy(target_of(e, n))};
-	bool dir;
-	const struct head *shown = shown_head(e, n), *w = target_head(e, n, &dir);
-	struct dot own = next_dot(e);
-	/* A job may have replaced it just now, or one before a crash did that is yet to be found out. */
-	unsigned unsure = F_JOB;
-	if (first_walk(e))
-		unsure |= F_LOOK_QUEUED | F_LOOKING | F_RECOVER;
-	if (shown && w && head_same_content(shown, gone) && head_same_content(w, gone) &&
-	    !(slot_of(e, n)->flags & unsure)) {
+	const struct head *shown = shown_head(e, n);
+	gone = state_find(&u.want, d);
+	if (shown && head_same_content(shown, gone) &&
+	    !(slot_of(e, n)->flags & F_JOB)) { /* which may have replaced it just now */
 		/* It has this name as well, and nobody took it away here: now by our word. */
 		struct head h = head_copy(gone);
 		h.dot = own;
 		h.rank = above(h.rank);
+		state_remove_head(&u.want, d);
 		state_add_head(&u.want, &h);
 		head_release(&h);
 	}
@@ -270,48 +261,35 @@ void consume_at(struct engine *e, node_t n, struct dot d)
 	plan(e, n);
 }
 
-void consume_same(struct engine *e, node_t n, const struct head *content)
-{
-	const struct head *shown = shown_head(e, n);
-	if (shown && head_same_content(shown, content) && !(slot_of(e, n)->flags & F_JOB))
-		return; /* it is still here */
-	struct state t = state_copy(target_of(e, n));
-	for (uint16_t i = 0; i < t.n_heads; i++) {
-		node_t q = copy_node(e, n, t.heads[i].dot, false);
-		bool own_copy = q != NODE_NONE && state_find(have_of(e, q), t.heads[i].dot);
-		if (head_same_content(&t.heads[i], content) && !own_copy)
-			consume_at(e, n, t.heads[i].dot);
-	}
-	state_release(&t);
-}
-
-/* Changing or deleting a shown file also removes the heads that it showed wherever else they are
- * listed: at the path that this is a copy of, and at the copies of this path. */
+/*
+ * What somebody changes or deletes under a name is the content that this disk showed there: of the heads
+ * that this disk had, all of that content go that have no other place of their own here, at the name, at its
+ * copies, and at the path that it is a copy of. A head that only a peer has told of stays.
+ */
 static void consume(struct engine *e, node_t n)
 {
 	const struct head *shown = shown_head(e, n);
 	if (!shown)
 		return;
-	/* An op before a crash may have replaced it, and what was changed since is something else. */
-	if (first_walk(e) && slot_of(e, n)->want)
-		return;
-	struct state have = state_copy(have_of(e, n));
 	const uint64_t *origin = nodemap_get(&e->origin, n);
 	node_t of = origin ? (node_t)*origin : NODE_NONE;
 	struct head content = head_copy(shown);
-	for (uint16_t i = 0; i < have.n_heads; i++) {
-		if (!head_same_content(&have.heads[i], &content))
-			continue;
-		struct dot d = have.heads[i].dot;
-		consume_at(e, copy_node(e, n, d, false), d);
-		if (of == NODE_NONE)
-			continue;
-		consume_at(e, of, d);
-		consume_same(e, of, &content);
-		node_t other = copy_node(e, of, d, false);
-		if (other != n)
-			consume_at(e, other, d);
+	struct state have = state_copy(have_of(e, n));
+	for (uint16_t i = 0; i < have.n_heads; i++)
+		if (head_same_content(&have.heads[i], &content))
+			consume_at(e, copy_node(e, n, have.heads[i].dot, false), have.heads[i].dot);
+	struct state there = of == NODE_NONE ? (struct state){0} : state_copy(have_of(e, of));
+	const struct head *kept = of == NODE_NONE ? NULL : shown_head(e, of);
+	bool kept_same = kept && head_same_content(kept, &content);
+	for (uint16_t i = 0; i < there.n_heads; i++) {
+		struct dot d = there.heads[i].dot;
+		node_t q = copy_node(e, of, d, false);
+		bool elsewhere = kept_same || (q != NODE_NONE && q != n && state_find(have_of(e, q), d));
+		if (head_same_content(&there.heads[i], &content) &&
+		    (state_find(&have, d) || !elsewhere))
+			consume_at(e, of, d);
 	}
+	state_release(&there);
 	head_release(&content);
 	state_release(&have);
 }
@@ -365,7 +343,7 @@ static void local_delete(struct engine *e, node_t n)
 	consume(e, n);
 	have.context = version_copy(&have_of(e, n)->context);
 	have.mode = have_of(e, n)->mode;
-	struct dot d = next_dot(e);
+	struct dot d = next_dot(e, n);
 	version_add(&have.context, d);
 	local_update(e, n, &have, d.counter, &gone);
 	struct slot *s = slot_of(e, n);
@@ -385,7 +363,7 @@ static void local_put(struct engine *e, node_t n, const struct found *f)
 	const struct state *old = have_of(e, n);
 	int64_t rank = highest_rank(old);
 	int64_t time = f->mtime_ns < e->wall_ns ? f->mtime_ns : e->wall_ns;
-	struct dot d = next_dot(e);
+	struct dot d = next_dot(e, n);
 	struct head h = {.dot = d, .rank = time > rank ? time : rank, .mtime = f->mtime_ns,
 	                 .kind = f->kind};
 	if (f->kind != KIND_DIR) {
@@ -395,7 +373,7 @@ static void local_put(struct engine *e, node_t n, const struct found *f)
 	}
 	struct state have = {.context = version_copy(&old->context), .mode = old->mode};
 	if (f->kind != KIND_SYMLINK && (!have.mode.dot.counter || have.mode.bits != f->mode)) {
-		int64_t least = have.mode.dot.counter ? above(have.mode.rank) : 0;
+		int64_t least = above(have.mode.rank);
 		have.mode = (struct mode_reg){h.rank > least ? h.rank : least, d, f->mode};
 	}
 	state_add_head(&have, &h);
@@ -420,7 +398,7 @@ static void local_chmod(struct engine *e, node_t n, const struct found *f)
 	int64_t time = f->ctime_ns < e->wall_ns ? f->ctime_ns : e->wall_ns;
 	if (time <= old->mode.rank)
 		time = above(old->mode.rank);
-	struct dot d = next_dot(e);
+	struct dot d = next_dot(e, n);
 	struct state have = state_copy(old);
 	version_add(&have.context, d);
 	have.mode = (struct mode_reg){time, d, f->mode};
@@ -429,37 +407,15 @@ static void local_chmod(struct engine *e, node_t n, const struct found *f)
 	emit(e, EVENT_CHANGED, n, 0, "permissions %03o", f->mode);
 }
 
-/* Does the disk show what gets the name in the target? */
-static bool shows_target(const struct engine *e, node_t n, const struct found *f)
+/* Has somebody made here what was to be made, and all of it? That is no change then. */
+static bool is_target(const struct engine *e, node_t n, const struct found *f)
 {
 	bool dir;
 	const struct head *w = target_head(e, n, &dir);
-	/* a folder that only its children speak for yet was made by somebody here: an event */
-	if (!slot_of(e, n)->want || state_empty(&slot_of(e, n)->want->target))
+	if (!slot_of(e, n)->want || in_conflict(e, n))
 		return false;
-	if (dir)
-		return f->kind == KIND_DIR;
-	return w && w->kind == f->kind && memcmp(w->hash, f->hash, HASH_SIZE) == 0;
-}
-
-/*
- * Is the target done, though no op of ours was answered? Either somebody made the same; or an op was
- * carried out and the program ended before it was stored: then what it replaced is in its copy, and
- * must not be taken for something that somebody here replaced. The second is known when the first walk
- * has seen the copies.
- */
-static bool is_target(struct engine *e, node_t n, const struct found *f, bool *later)
-{
-	const struct walk *first = first_walk(e);
-	*later = false;
-	if (!shows_target(e, n, f))
-		return false;
-	if (!in_conflict(e, n))
-		return true;
-	if (!first)
-		return false;
-	*later = !first->seen;
-	return first->seen && copies_ready(e, n);
+	/* A folder that is to be there for its children alone has no head: who makes it here means more. */
+	return w && w->kind == f->kind && (dir || memcmp(w->hash, f->hash, HASH_SIZE) == 0);
 }
 
 /* Was this deleted elsewhere, before an index was lost here? Then it is an old file, not a new one. */
@@ -519,15 +475,7 @@ static bool local_found(struct engine *e, node_t n, const struct found *f)
 		plan(e, n);
 		return true;
 	}
-	bool later = false;
-	bool target = s->kind != KIND_DIR && is_target(e, n, f, &later);
-	s = slot_of(e, n);
-	if (later) {
-		s->flags |= F_RECOVER;
-		queue_push(&e->recover, n, 0);
-		return false;
-	}
-	if (target) {
+	if (s->kind != KIND_DIR && is_target(e, n, f)) {
 		u.what |= UPDATE_HAVE | UPDATE_NO_WANT;
 		u.have = state_copy(&s->want->target);
 		slot_update(e, n, &u);
@@ -565,6 +513,17 @@ static void move_done_one(struct engine *e, size_t move)
 		e->n_moves--;
 }
 
+/* If n is a folder of a moved tree: it is listed, or will not be. */
+static void move_left(struct engine *e, node_t n)
+{
+	const uint64_t *move = nodemap_get(&e->moved_dir, n);
+	if (!move)
+		return;
+	size_t index = (size_t)(*move >> 32);
+	nodemap_remove(&e->moved_dir, n);
+	move_done_one(e, index);
+}
+
 /* The object at a new name is the one that was at the old: its hash is known. Only of a name that never
  * was: another may have been changed by an op since it was listed. */
 static bool known_by_move(struct engine *e, const uint64_t *move, node_t n, const struct listed *it,
@@ -580,7 +539,6 @@ static bool known_by_move(struct engine *e, const uint64_t *move, node_t n, cons
 	if (!h || s->kind != it->found.kind || s->stamp != it->found.stamp ||
 	    s->ctime_ns != it->found.ctime_ns || s->flags & (F_RACY | F_LOOKING | F_LOOK_QUEUED | F_JOB))
 		return false;
-	slot_of(e, n)->flags &= (uint16_t)~F_RECOVER;
 	*out = it->found;
 	memcpy(out->hash, h->hash, HASH_SIZE);
 	out->target = h->target; /* borrowed */
@@ -818,10 +776,7 @@ void engine_listed(struct engine *e, uint64_t job, int error, const struct liste
 			queue_look(e, c, walk, walk == 0);
 	free(there);
 out:
-	if (move) {
-		nodemap_remove(&e->moved_dir, dir);
-		move_done_one(e, (size_t)(move_copy >> 32));
-	}
+	move_left(e, dir);
 	walk_sub(e, walk);
 }
 
@@ -855,6 +810,7 @@ static void look_failed(struct engine *e, node_t n, int error, uint32_t walk)
 		else if (local_found(e, n, &gone)) /* it went while a job kept it from going along */
 			walk_changed(e, walk);
 	} else if (error != -ECANCELED) {
+		slot_busy(e, n, false); /* that is what it is now */
 		unreadable(e, n, error);
 	}
 }
@@ -862,9 +818,11 @@ static void look_failed(struct engine *e, node_t n, int error, uint32_t walk)
 static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk)
 {
 	struct slot *s = slot_of(e, n);
-	s->flags &= (uint16_t)~(F_LOOKING | F_RECOVER);
-	if (e->halted)
+	s->flags &= (uint16_t)~F_LOOKING;
+	if (e->halted) {
+		move_left(e, n);
 		return;
+	}
 	if (s->flags & (F_JOB | F_LOOK_AGAIN) && !l->glance)
 		s->read = true; /* as this one should have done */
 	if (s->flags & F_JOB) {
@@ -876,7 +834,7 @@ static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk
 		look_soon(e, n, walk, walk == 0);
 		return;
 	}
-	const uint64_t *move = nodemap_get(&e->moved_dir, n);
+	bool move = nodemap_get(&e->moved_dir, n) != NULL;
 	if (!l->error && l->found.kind == KIND_MOUNT) {
 		if (s->kind == KIND_DIR)
 			l->error = -EXDEV; /* what was there is hidden, not gone */
@@ -904,11 +862,7 @@ static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk
 			return;
 		}
 	}
-	if (move) { /* the moved folder has gone on, or is none any more */
-		size_t index = (size_t)(*move >> 32);
-		nodemap_remove(&e->moved_dir, n);
-		move_done_one(e, index);
-	}
+	move_left(e, n); /* the moved folder has gone on, or is none any more */
 }
 
 void engine_looked(struct engine *e, uint64_t job, struct look *looks, size_t n)

@@ -100,7 +100,6 @@ enum {
 	F_CLAIMED = 1 << 11, /* its file is to move elsewhere: do not delete it yet */
 	F_UNWATCHED = 1 << 12,
 	F_IN_CONTENT = 1 << 13,
-	F_RECOVER = 1 << 15, /* shows its target after a crash: decided at the end of the first walk */
 	F_MOVED = 1 << 14,   /* here already: the move is told instead of the creation or deletion */
 };
 
@@ -232,7 +231,6 @@ struct walk {
 	char *error;
 	bool first;                 /* since the start of the program */
 	uint64_t found;             /* changes when all was looked at; 0: not yet */
-	bool seen;                  /* all is looked at, F_RECOVER comes last */
 };
 
 struct move {
@@ -279,7 +277,7 @@ struct engine {
 	struct queue deferred;      /* plans that wait for the end of a burst */
 	struct queue fetches;       /* wait for a free fetch job */
 	struct queue same_content;  /* wait for a content that is being fetched for another path */
-	struct queue recover;       /* nodes with F_RECOVER that the first walk is to look at again */
+	struct queue unstored;      /* wait until their own changes are stored */
 	struct queue no_holder;     /* nobody connected has their content */
 	uint64_t burst_until_ms;
 	struct queue dirty;
@@ -401,7 +399,8 @@ void slot_busy(struct engine *e, node_t n, bool busy);
 /* A deleted folder that stays for what is not carried in it; until it is empty, or live again. */
 void slot_leftover(struct engine *e, node_t n, bool leftover);
 
-struct dot next_dot(struct engine *e);
+/* For a change of n by this replica. */
+struct dot next_dot(struct engine *e, node_t n);
 void set_dirty(struct engine *e, node_t n);
 void watermark_set(struct engine *e, struct watermark *w, uint64_t value);
 void emit(struct engine *e, enum engine_event ev, node_t n, rep_t rep, const char *fmt, ...)
@@ -448,8 +447,6 @@ void reread_timer(struct engine *e, node_t n);
 
 /* The head `d` was consumed at another name: it goes here as well, which is an event of its own. */
 void consume_at(struct engine *e, node_t n, struct dot d);
-/* All heads of that content, since one copy stands for them all; but not one with a copy of its own. */
-void consume_same(struct engine *e, node_t n, const struct head *content);
 
 /* ---- engine_plan.c ---- */
 
@@ -457,6 +454,7 @@ void plan(struct engine *e, node_t n);          /* look at it soon */
 void plan_around(struct engine *e, node_t n); /* what may have waited for n: it shows something else now */
 bool next_plan(struct engine *e);               /* fills ACT_APPLY or ACT_FETCH */
 void release_deferred(struct engine *e);
+void release_stored(struct engine *e);          /* a transaction is durable */
 void retry_holders(struct engine *e);           /* contents without a holder may have one now */
 /* Are all heads that do not get the name on the disk elsewhere? Asks for those that are not. */
 bool copies_ready(struct engine *e, node_t n);
@@ -464,6 +462,9 @@ void plan_release(struct engine *e);            /* memory */
 void want_discard(struct engine *e, struct want *w); /* what hangs on it: data, temporary file, claim */
 /* Where the copy of a loser is, or would be (if `add`); NODE_NONE: nowhere, or no name is possible. */
 node_t copy_node(struct engine *e, node_t n, struct dot d, bool add);
+/* This replica is about to make a change of n, which then covers all its earlier ones there: a head of its
+ * own whose copy n is to be, and that is not known there yet, gets another dot, and with it another copy. */
+void copy_evade(struct engine *e, node_t n);
 /* The head may have gone, or may have won: then a copy that nobody has made yet is not needed. */
 void copy_unneeded(struct engine *e, node_t n, struct dot d);
 void origins_load(struct engine *e); /* which copies belong to what, after loading */

@@ -216,19 +216,21 @@ void engine_peer_ack(struct engine *e, unsigned peer, uint64_t to)
 		r->acked = to;
 }
 
-/* The first walk of a new index found what was deleted elsewhere meanwhile: so it is deleted. */
+/* The first walk of a new index found what a peer knows to be deleted, and what nobody has changed since:
+ * so it is deleted, which is an event. */
 static void found_but_deleted(struct engine *e, node_t n, const struct state *theirs,
                               struct state *target)
 {
 	struct slot *s = slot_of(e, n);
-	if (!(s->flags & F_FOUND) || theirs->n_heads || !s->have || s->have->n_heads != 1)
+	const struct head *own = target->n_heads ? &target->heads[0] : NULL; /* sorted: ours come first */
+	if (!(s->flags & F_FOUND) || theirs->n_heads || !own || own->dot.rep != 0 || own->kind == KIND_DIR ||
+	    memcmp(own->hash, theirs->gone, HASH_SIZE) != 0)
 		return;
-	const struct head *own = &s->have->heads[0];
-	if (own->kind == KIND_DIR || memcmp(own->hash, theirs->gone, HASH_SIZE) != 0)
-		return;
+	s->flags &= (uint16_t)~F_FOUND;
 	state_remove_head(target, own->dot);
-	version_add(&target->context, next_dot(e));
-	memcpy(target->gone, theirs->gone, HASH_SIZE);
+	version_add(&target->context, next_dot(e, n));
+	if (!target->n_heads)
+		memcpy(target->gone, theirs->gone, HASH_SIZE);
 }
 
 static void attach_data(struct engine *e, node_t n, const struct head *w, struct bytes data)
@@ -329,8 +331,6 @@ int engine_peer_have(struct engine *e, unsigned peer, rep_t rep, uint64_t to,
 		p->relayed_to[rep] = to; /* it need not be told what it told us */
 	if (rep == 0)
 		return 0;
-	if (!e->reps[rep].retired)
-		member_set(e, rep, true);
 	for (size_t i = 0; i < n; i++) {
 		if (entries[i].seq > to || entries[i].kind > KIND_SYMLINK ||
 		    tree_count(e->tree) >= TREE_NODES_MAX - PATH_DEPTH_MAX) {
@@ -346,6 +346,17 @@ int engine_peer_have(struct engine *e, unsigned peer, rep_t rep, uint64_t to,
 	}
 	watermark_set(e, &e->reps[rep].known, to);
 	return 0;
+}
+
+static uint64_t report_print(const struct report *r)
+{
+	uint64_t n[] = {r->pending, r->pending_bytes, r->files, r->bytes, r->n_problems, r->n_links};
+	uint64_t h = hash64(n, sizeof(n), 0);
+	for (size_t i = 0; i < r->n_listed; i++) {
+		h = hash64(r->problems[i].path.p, r->problems[i].path.len, h);
+		h = hash64(r->problems[i].reason.p, r->problems[i].reason.len, h);
+	}
+	return hash64(r->links, r->n_links * sizeof(*r->links), h);
 }
 
 int engine_peer_report(struct engine *e, unsigned peer, const struct report *in, const char **why)
@@ -366,7 +377,8 @@ int engine_peer_report(struct engine *e, unsigned peer, const struct report *in,
 	peer_reps_grow(e, p);
 	if (in->n > p->reports_sent[rep])
 		p->reports_sent[rep] = in->n;
-	if (rep == 0 && in->n > r->report_n) {
+	if (rep == 0 && (in->n > r->report_n ||
+	                 (in->n == r->report_n && report_print(in) != e->report_print))) {
 		/* Said before a new start, and the clock has gone back since. */
 		r->report_n = in->n;
 		e->report_print = 0;
@@ -483,17 +495,6 @@ struct report engine_report(struct engine *e, rep_t rep)
 	}
 	out.links = e->rep_links;
 	return out;
-}
-
-static uint64_t report_print(const struct report *r)
-{
-	uint64_t n[] = {r->pending, r->pending_bytes, r->files, r->bytes, r->n_problems, r->n_links};
-	uint64_t h = hash64(n, sizeof(n), 0);
-	for (size_t i = 0; i < r->n_listed; i++) {
-		h = hash64(r->problems[i].path.p, r->problems[i].path.len, h);
-		h = hash64(r->problems[i].reason.p, r->problems[i].reason.len, h);
-	}
-	return hash64(r->links, r->n_links * sizeof(*r->links), h);
 }
 
 /* Numbers the report of this replica anew if it says something else: one number has one meaning. */

@@ -89,6 +89,11 @@ static void plan_all(struct engine *e, struct queue *q)
 		plan(e, it.node);
 }
 
+void release_stored(struct engine *e)
+{
+	plan_all(e, &e->unstored);
+}
+
 void retry_holders(struct engine *e)
 {
 	plan_all(e, &e->no_holder);
@@ -176,6 +181,37 @@ static int by_dot_everywhere(const struct engine *e, struct dot a, struct dot b)
 	return r ? r : a.counter < b.counter ? -1 : a.counter > b.counter;
 }
 
+static void give_new_dot(struct engine *e, node_t n, struct dot d)
+{
+	struct update u = {.what = UPDATE_WANT, .want = state_copy(target_of(e, n))};
+	struct head h = head_copy(state_find(&u.want, d));
+	h.dot.counter = ++e->counter;
+	state_remove_head(&u.want, d);
+	state_add_head(&u.want, &h);
+	head_release(&h);
+	slot_update(e, n, &u);
+	plan(e, n);
+}
+
+void copy_evade(struct engine *e, node_t n)
+{
+	struct dot evade[HEADS_MAX];
+	if (!path_is_conflict_name(tree_name(e->tree, n)))
+		return;
+	for (node_t p = tree_first_child(e->tree, tree_parent(e->tree, n)); p != NODE_NONE;
+	     p = tree_next_sibling(e->tree, p)) {
+		const struct state *t = target_of(e, p);
+		size_t n_evade = 0;
+		for (uint16_t i = 0; p != n && i < t->n_heads && n_evade < HEADS_MAX; i++)
+			if (t->heads[i].dot.rep == 0 && t->heads[i].kind != KIND_DIR &&
+			    !version_has(&target_of(e, n)->context, t->heads[i].dot) &&
+			    copy_node(e, p, t->heads[i].dot, false) == n)
+				evade[n_evade++] = t->heads[i].dot;
+		for (size_t i = 0; i < n_evade; i++)
+			give_new_dot(e, p, evade[i]);
+	}
+}
+
 /* Is the head one that does not get the name? */
 static bool is_loser(const struct engine *e, node_t n, const struct head *h)
 {
@@ -187,12 +223,24 @@ static bool is_loser(const struct engine *e, node_t n, const struct head *h)
 void copy_unneeded(struct engine *e, node_t n, struct dot d)
 {
 	node_t q = copy_node(e, n, d, false);
-	if (q == NODE_NONE || !slot_of(e, q)->want || !dot_eq(slot_of(e, q)->want->derived, d))
+	if (q != NODE_NONE && slot_of(e, q)->want && dot_eq(slot_of(e, q)->want->derived, d))
+		plan(e, q); /* finds out */
+}
+
+/*
+ * A copy that so far only this replica asked for, of a head that has gone, or won: as if it had never been
+ * asked for. The head goes, and what of the context was there for it.
+ */
+static void copy_withdraw(struct engine *e, node_t q)
+{
+	const struct want *w = slot_of(e, q)->want;
+	if (!w || !w->derived.counter)
 		return;
-	const struct head *h = state_find(target_of(e, n), d);
-	if (h && is_loser(e, n, h))
+	struct dot d = w->derived;
+	const uint64_t *origin = nodemap_get(&e->origin, q);
+	const struct head *h = origin ? state_find(target_of(e, (node_t)*origin), d) : NULL;
+	if (h && is_loser(e, (node_t)*origin, h))
 		return;
-	/* As if it had never been asked for: the head goes, and what of the context was there for it. */
 	const struct state *have = have_of(e, q);
 	struct update u = {.what = UPDATE_WANT, .want = state_copy(target_of(e, q))};
 	state_remove_head(&u.want, d);
@@ -205,14 +253,13 @@ void copy_unneeded(struct engine *e, node_t n, struct dot d)
 	version_unite(&context, &have->context);
 	version_release(&u.want.context);
 	u.want.context = context;
-	if (!have->context.n)
-		u.want.mode = (struct mode_reg){0};
+	if (!u.want.mode.rank && dot_eq(u.want.mode.dot, d))
+		u.want.mode = have->mode;
 	if (!context.n) {
 		state_release(&u.want);
 		u.what = UPDATE_NO_WANT;
 	}
 	slot_update(e, q, &u);
-	plan(e, q);
 }
 
 static bool content_in(const struct head *const *seen, size_t n, const struct head *h)
@@ -225,7 +272,9 @@ static bool content_in(const struct head *const *seen, size_t n, const struct he
 
 static void derive_copy(struct engine *e, node_t n, node_t q, const struct head *h)
 {
-	struct state one = {.mode = target_of(e, n)->mode};
+	struct state one = {.mode = {0, h->dot, target_of(e, n)->mode.bits}};
+	if (!target_of(e, n)->mode.dot.counter)
+		one.mode = (struct mode_reg){0};
 	state_add_head(&one, h);
 	struct update u = {.what = UPDATE_WANT, .want = state_copy(target_of(e, q))};
 	state_merge(&u.want, &one);
@@ -250,7 +299,6 @@ static void drop_consumed(struct engine *e, node_t n)
 		    state_find(target_of(e, q), h->dot) || (shown && head_same_content(shown, h)))
 			continue;
 		consume_at(e, n, h->dot);
-		consume_same(e, n, h);
 	}
 	state_release(&t);
 }
@@ -627,6 +675,14 @@ static void plan_file(struct engine *e, node_t n, const struct head *w)
 	}
 }
 
+/* Does the target know changes of this replica that a crash could still take back, and their numbers
+ * with them? No name of a copy and no record of an op may show those. */
+static bool own_unstored(const struct engine *e, node_t n)
+{
+	const struct version *c = &target_of(e, n)->context;
+	return c->n && c->dots[0].rep == 0 && c->dots[0].counter > e->counter_stored;
+}
+
 static void plan_now(struct engine *e, node_t n, bool removals)
 {
 	struct slot *s = slot_of(e, n);
@@ -636,7 +692,7 @@ static void plan_now(struct engine *e, node_t n, bool removals)
 	}
 	bool dir;
 	const struct head *w = target_head(e, n, &dir);
-	if (s->flags & (F_LOOKING | F_LOOK_QUEUED | F_RECOVER))
+	if (s->flags & (F_LOOKING | F_LOOK_QUEUED))
 		return; /* what comes of it plans again */
 	if (e->index_new && first_walk(e))
 		return; /* it may be here already: the walk's end plans again */
@@ -647,9 +703,15 @@ static void plan_now(struct engine *e, node_t n, bool removals)
 		want_force(e, n);
 	}
 	drop_consumed(e, n);
+	copy_withdraw(e, n);
 	s = slot_of(e, n);
 	if (!s->want)
 		return;
+	if (own_unstored(e, n)) {
+		queue_push(&e->unstored, n, 0);
+		slot_phase(e, n, PHASE_WAITING);
+		return;
+	}
 	if (s->want->phase == PHASE_RETRY && s->want->retry_ms > e->mono_ms)
 		return;
 	if (!copies_ready(e, n)) {
@@ -906,8 +968,11 @@ static void op_done(struct engine *e, struct job_op *jo, const struct op *op)
 	}
 	if (jo->from != NODE_NONE && s->want)
 		s->want->source = NODE_NONE; /* done, not given back */
-	if (s->want && state_eq(&s->want->target, &jo->target))
-		u.what |= UPDATE_NO_WANT;
+	if (s->want) {
+		u.what |= UPDATE_WANT;
+		u.want = state_copy(&s->want->target);
+		state_merge(&u.want, &jo->target);
+	}
 	slot_update(e, n, &u);
 	if (jo->from != NODE_NONE) {
 		struct update gone = {.what = UPDATE_FACTS, .facts = {.kind = KIND_ABSENT}};

@@ -106,8 +106,10 @@ static bool mode_beats(const struct mode_reg *a, const struct mode_reg *b)
 {
 	if (a->rank != b->rank)
 		return a->rank > b->rank;
-	/* Equal ranks of different dots: the larger bits, so that every replica agrees without ids. */
-	return a->bits > b->bits;
+	/* Of equal ranks the narrower bits, so that every replica agrees without ids; but any before none. */
+	if (!a->dot.counter || !b->dot.counter)
+		return a->dot.counter;
+	return a->bits < b->bits;
 }
 
 void state_merge(struct state *a, const struct state *b)

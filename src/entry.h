@@ -28,7 +28,8 @@ struct head {
 	uint8_t kind;    /* enum kind, never KIND_ABSENT */
 };
 
-/* The permission bits: highest (rank, replica id order is not needed: dot) wins, no copies. */
+/* The permission bits: the highest rank wins, then the narrower bits; no copies. No dot: unknown. Rank 0
+ * is of a copy that took them from what it is a copy of; what somebody set has more. */
 struct mode_reg {
 	int64_t rank;
 	struct dot dot;

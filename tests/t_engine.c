@@ -395,8 +395,11 @@ static void histories(unsigned long first, unsigned long last, unsigned replicas
 		first = strtoul(seeds, &end, 10);
 		last = *end == '-' ? strtoul(end + 1, NULL, 10) : first;
 	}
+	const char *replicas = getenv("TUTTI_REPLICAS");
+	unsigned fixed = replicas ? (unsigned)strtoul(replicas, NULL, 10) : 0;
 	for (unsigned long seed = first; seed <= last; seed++) {
-		struct world *w = world_new(2 + (unsigned)(seed % (replicas_max - 1)), seed);
+		unsigned n = 2 + (unsigned)(seed % (replicas_max - 1));
+		struct world *w = world_new(fixed ? fixed : n, seed);
 		history(w, 400);
 		const char *fault = world_check(w);
 		ck_assert_msg(!fault, "seed %lu: %s", seed, fault);
@@ -404,7 +407,8 @@ static void histories(unsigned long first, unsigned long last, unsigned replicas
 	}
 }
 
-/* Random histories; TUTTI_SEEDS=first-last runs others, and a failing seed names itself. */
+/* Random histories; TUTTI_SEEDS=first-last runs others, TUTTI_REPLICAS=n with so many replicas; a failing
+ * seed names itself. */
 START_TEST(random_histories)
 {
 	histories(1, 1500, 4, world_random);
@@ -618,39 +622,49 @@ END_TEST
 START_TEST(remembered_histories)
 {
 	static const struct {
-		unsigned replicas; /* 0: a hostile history, of 2 to 4 */
+		unsigned replicas;
 		unsigned long seed;
 		const char *what;
+		bool hostile;
 	} seeds[] = {
-		{3, 3616, "a report changed after it got its number"},
-		{4, 5939, "likewise"},
-		{4, 4295, "a folder was removed while a child was being made in it"},
-		{3, 13231, "a number was announced that was not stored, and used again after a crash"},
-		{2, 21795, "an op's bytes were freed before it was carried out"},
-		{3, 8242, "a file whose folder went while an op on it ran"},
-		{3, 11092, "likewise, a folder"},
-		{3, 24148, "a copy that was consumed before it was made lost its context"},
-		{3, 36190, "a copy was still wanted of what had got the name after all"},
-		{4, 102200, "a deleted folder that stayed for a file stayed when the file had gone"},
-		{2, 95205, "likewise, but became live again before it was known to stay"},
-		{0, 286, "a file moved over the path of its copy went with the copy"},
-		{0, 446, "a folder without a watch was listed for ever"},
-		{0, 755, "a problem did not end when the same was listed again"},
-		{0, 972, "a problem did not end with its folder"},
-		{0, 4672, "who has a new id, and a clock that went back, was taken for the older"},
-		{0, 4811, "what the watch missed kept others waiting"},
-		{0, 5883, "a head was wanted that nobody has any more"},
-		{4, 28397, "what an op put in place before a crash was moved away, and took the copy along"},
-		{0, 17025, "nobody came back to a path whose look was not believed"},
-		{0, 5899, "a deleted folder stayed after a crash"},
-		{5, 22092, "a look was believed though an op ended since it was made"},
-		{5, 13743, "a path that waited for the end of the first walk went with its folder"},
-		{4, 75251, "a copy was consumed while a job replaced what the path showed"},
+		{3, 3616, "a report changed after it got its number", false},
+		{4, 5939, "likewise", false},
+		{4, 4295, "a folder was removed while a child was being made in it", false},
+		{3, 13231, "a number was announced that was not stored, and used again after a crash", false},
+		{2, 21795, "an op's bytes were freed before it was carried out", false},
+		{3, 8242, "a file whose folder went while an op on it ran", false},
+		{3, 11092, "likewise, a folder", false},
+		{3, 24148, "a copy that was consumed before it was made lost its context", false},
+		{3, 36190, "a copy was still wanted of what had got the name after all", false},
+		{4, 102200, "a deleted folder that stayed for a file stayed when the file had gone", false},
+		{2, 95205, "likewise, but became live again before it was known to stay", false},
+		{3, 286, "a file moved over the path of its copy went with the copy", true},
+		{4, 446, "a folder without a watch was listed for ever", true},
+		{4, 755, "a problem did not end when the same was listed again", true},
+		{2, 972, "a problem did not end with its folder", true},
+		{3, 4672, "who has a new id, and a clock that went back, was taken for the older", true},
+		{4, 4811, "what the watch missed kept others waiting", true},
+		{2, 5883, "a head was wanted that nobody has any more", true},
+		{4, 28397, "what an op put in place before a crash was moved away, and took the copy along", false},
+		{2, 17025, "nobody came back to a path whose look was not believed", true},
+		{3, 5899, "a deleted folder stayed after a crash", true},
+		{5, 22092, "a look was believed though an op ended since it was made", false},
+		{5, 13743, "a path that waited for the end of the first walk went with its folder", false},
+		{4, 75251, "a copy was consumed while a job replaced what the path showed", false},
+		{3, 33424, "a file moved over what it was a copy of went with the copy", false},
+		{3, 36205, "a copy was withdrawn while an op made it", false},
+		{2, 5136, "a copy was withdrawn before a crash, and wanted after it", false},
+		{4, 642, "what could not be read was busy for ever", true},
+		{2, 3420, "two lives of a replica gave one number to two reports", true},
+		{3, 20693, "nobody told a child that somebody had made its folder", true},
+		{3, 21493, "a copy that was withdrawn took permissions along that a peer had set", true},
+		{3, 29761, "a replica that has gone, and that nobody here has met, kept others waiting", true},
+		{2, 31312, "a folder that was to be made for its children hid that somebody had made it", true},
+		{3, 31301, "the root went while a moved folder was looked at", true},
 	};
 	for (size_t i = 0; i < sizeof(seeds) / sizeof(*seeds); i++) {
-		unsigned n = seeds[i].replicas;
-		struct world *w = world_new(n ? n : 2 + (unsigned)(seeds[i].seed % 3), seeds[i].seed);
-		(n ? world_random : world_hostile)(w, 400);
+		struct world *w = world_new(seeds[i].replicas, seeds[i].seed);
+		(seeds[i].hostile ? world_hostile : world_random)(w, 400);
 		const char *fault = world_check(w);
 		ck_assert_msg(!fault, "seed %lu (%s): %s", seeds[i].seed, seeds[i].what, fault);
 		world_free(w);
@@ -661,7 +675,8 @@ END_TEST
 int main(void)
 {
 	Suite *s = suite_create("engine");
-	TCase *rules = tcase_create("rules"), *random = tcase_create("random");
+	TCase *rules = tcase_create("rules"), *remembered = tcase_create("remembered");
+	TCase *random = tcase_create("random"), *hostile = tcase_create("hostile");
 	tcase_add_test(rules, both_hold_all);
 	tcase_add_test(rules, changes_travel);
 	tcase_add_test(rules, renamed_folder_sends_nothing);
@@ -680,11 +695,14 @@ int main(void)
 	tcase_add_test(rules, folder_seen_after_its_child_is_an_event);
 	tcase_add_test(rules, damaged_record_is_refused);
 	suite_add_tcase(s, rules);
-	tcase_add_test(random, remembered_histories);
+	tcase_add_test(remembered, remembered_histories);
 	tcase_add_test(random, random_histories);
-	tcase_add_test(random, hostile_histories);
-	tcase_set_timeout(random, 300);
-	suite_add_tcase(s, random);
+	tcase_add_test(hostile, hostile_histories);
+	TCase *const long_ones[] = {remembered, random, hostile};
+	for (size_t i = 0; i < 3; i++) {
+		tcase_set_timeout(long_ones[i], 300);
+		suite_add_tcase(s, long_ones[i]);
+	}
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
 	int failed = srunner_ntests_failed(r);

@@ -103,17 +103,27 @@ struct world {
 	bool loses_index, copies;
 	char **live;           /* contents that must survive */
 	size_t n_live, live_cap;
+	uint64_t seed;
 	char fault[4000];
 };
 
-/* TUTTI_TRACE=1 tells the history of a seed. */
-static void __attribute__((format(printf, 2, 3))) trace(unsigned at, const char *fmt, ...)
+/* Fails the test, naming the seed, unless. */
+#define demand(w, cond, fmt, ...)                                                                  \
+	ck_assert_msg(cond, "seed %llu: " fmt, (unsigned long long)(w)->seed, ##__VA_ARGS__)
+
+/* TUTTI_TRACE=1 tells the history of a seed, and the states at its end. */
+static bool tracing(void)
 {
 	static int on = -1;
-	va_list ap;
 	if (on < 0)
 		on = getenv("TUTTI_TRACE") != NULL;
-	if (!on)
+	return on;
+}
+
+static void __attribute__((format(printf, 2, 3))) trace(unsigned at, const char *fmt, ...)
+{
+	va_list ap;
+	if (!tracing())
 		return;
 	fprintf(stderr, "%c ", 'A' + (int)at);
 	va_start(ap, fmt);
@@ -767,8 +777,8 @@ static void apply(struct world *w, unsigned at, struct pending *p, size_t i)
 		hint(r, path, HINT_TOUCHED);
 	if (!op->error)
 		intent_add(r, op, p->a.job);
-	trace(at, "op %d source %d on %s: %d, now %s", (int)op->type, (int)op->source, path, op->error,
-	      !o ? "absent" : o->content ? o->content : "/");
+	trace(at, "op %d source %d on %s: %d, now %s %o", (int)op->type, (int)op->source, path, op->error,
+	      !o ? "absent" : o->content ? o->content : "/", o ? o->mode : 0);
 	free(tmp);
 	free(path);
 }
@@ -885,6 +895,45 @@ static void translate(struct engine *from, struct engine *to, struct state *s)
 	*s = out;
 }
 
+/* "A1-7": the seventh change of A's first life. */
+static void add_dot(struct buf *out, const struct engine *e, struct dot d)
+{
+	const uint8_t *id = engine_ids(e)[d.rep].b;
+	buf_addf(out, " %c%u-%llu", 'A' + id[0] - 1, id[1] + 1, (unsigned long long)d.counter);
+}
+
+static void add_content(struct buf *out, const struct world *w, const struct head *h)
+{
+	char content[32];
+	uint8_t hash[HASH_SIZE];
+	for (uint64_t i = 0; h->kind != KIND_DIR && i <= w->next_content; i++) {
+		snprintf(content, sizeof(content), "c%llu", (unsigned long long)i);
+		hash_of(content, hash);
+		if (memcmp(hash, h->hash, HASH_SIZE) == 0)
+			buf_addf(out, "%s%s", h->kind == KIND_SYMLINK ? "->" : "=", content);
+	}
+	if (h->kind == KIND_DIR)
+		buf_addf(out, "/");
+}
+
+static void trace_state(const struct world *w, unsigned at, node_t n, const char *what, const struct state *s)
+{
+	struct buf out = {0};
+	char *path = node_path(w->r[at].e, n);
+	buf_addf(&out, "%s %s:", what, path);
+	for (uint16_t i = 0; i < s->n_heads; i++) {
+		add_dot(&out, w->r[at].e, s->heads[i].dot);
+		add_content(&out, w, &s->heads[i]);
+	}
+	buf_addf(&out, " seen");
+	for (uint16_t i = 0; i < s->context.n; i++)
+		add_dot(&out, w->r[at].e, s->context.dots[i]);
+	trace(at, "%.*s, mode %o since %lld", (int)out.len, (const char *)out.data, s->mode.bits,
+	      (long long)s->mode.rank);
+	buf_release(&out);
+	free(path);
+}
+
 static void send(struct world *w, unsigned at, const struct action *a)
 {
 	struct replica_w *r = &w->r[at];
@@ -907,6 +956,8 @@ static void send(struct world *w, unsigned at, const struct action *a)
 			out->path = (struct bytes){(uint8_t *)path, strlen(path)};
 			out->seq = v.seq;
 			out->state = state_copy(v.state);
+			if (tracing())
+				trace_state(w, at, a->index[i].node, "tells of", v.state);
 			if (a->index[i].with_data && o && f.stamp == v.stamp) {
 				out->data = copy_bytes(bytes_of(o->content));
 				w->fetches++;
@@ -922,6 +973,7 @@ static void send(struct world *w, unsigned at, const struct action *a)
 			if (!engine_held(r->e, a->rep, a->nodes[i], &m.held[m.n]))
 				continue;
 			char *path = node_path(r->e, a->nodes[i]);
+			trace(at, "tells that %s has %s", engine_replica(r->e, a->rep).name, path);
 			m.held[m.n++].path = (struct bytes){(uint8_t *)path, strlen(path)};
 		}
 		engine_index_sent(r->e, to);
@@ -931,10 +983,14 @@ static void send(struct world *w, unsigned at, const struct action *a)
 		for (size_t i = 0; i < m.n; i++) {
 			struct replica_info info = engine_replica(r->e, (rep_t)i);
 			m.seen[i] = (struct seen){*info.id, info.merged, info.known};
+			trace(at, "has seen %s up to %llu, %llu", info.name,
+			      (unsigned long long)info.merged, (unsigned long long)info.known);
 		}
 	} else if (a->type == ACT_REPORT) {
 		m.n = 0;
 		m.report = engine_report(r->e, a->rep);
+		trace(at, "reports %s: number %llu, %llu pending", engine_replica(r->e, a->rep).name,
+		      (unsigned long long)m.report.n, (unsigned long long)m.report.pending);
 		m.report.name = bytes_of("r");
 		m.report.address = (struct bytes){0};
 		m.report.n_listed = 0;
@@ -975,7 +1031,7 @@ static void deliver(struct world *w, unsigned from, unsigned to)
 	default:
 		ck_abort_msg("unexpected message");
 	}
-	ck_assert_msg(!why, "protocol: %s", why);
+	demand(w, !why, "protocol: %s", why);
 	message_release(&m);
 }
 
@@ -1096,7 +1152,7 @@ struct world *world_new(unsigned replicas, uint64_t seed)
 	struct world *w = xcalloc(1, sizeof(*w));
 	ck_assert(replicas <= R_MAX);
 	w->n = replicas;
-	w->rng = seed;
+	w->rng = w->seed = seed;
 	w->wall_ns = 1700000000000000000;
 	w->mono_ms = 5000;
 	for (unsigned i = 0; i < replicas; i++)
@@ -1154,7 +1210,7 @@ static void pull_actions(struct world *w, unsigned at)
 	unsigned n = 0;
 	tell_time(w, at);
 	while (engine_next(r->e, &a)) {
-		ck_assert_msg(++n < 100000, "actions without end, the last of type %d", (int)a.type);
+		demand(w, ++n < 100000, "actions without end, the last of type %d", (int)a.type);
 		switch (a.type) {
 		case ACT_LIST:
 		case ACT_LOOK:
@@ -1173,16 +1229,19 @@ static void pull_actions(struct world *w, unsigned at)
 			send(w, at, &a);
 			break;
 		case ACT_DROP:
-			ck_abort_msg("connection dropped: %s", a.text);
+			demand(w, false, "connection dropped: %s", a.text);
 			break;
 		case ACT_DROP_TMP:
 			free(take_tmp(r, a.tmp));
 			break;
 		case ACT_ROLLED_BACK:
-			ck_abort_msg("rolled back, as %s has seen", a.text);
+			demand(w, false, "rolled back, as %s has seen", a.text);
+			break;
+		case ACT_EVENT:
+			trace(at, "says %s %.*s %s", engine_event_text(a.event), (int)a.path.len,
+			      a.path.len ? (const char *)a.path.p : "", a.text ? a.text : "");
 			break;
 		case ACT_CANCEL:
-		case ACT_EVENT:
 		case ACT_WALKED:
 			break;
 		}
@@ -1268,7 +1327,7 @@ void world_settle(struct world *w)
 	unsigned n = 0, idle = 0;
 	bool quiet = false;
 	while (idle < 60) {
-		ck_assert_msg(++n < STEPS_MAX, "does not settle");
+		demand(w, ++n < STEPS_MAX, "does not settle");
 		if (world_step(w)) {
 			idle = 0;
 			quiet = false;
@@ -1459,6 +1518,22 @@ static void user_acts(struct world *w)
 	free(to);
 }
 
+static void trace_states(const struct world *w)
+{
+	for (unsigned i = 0; tracing() && i < w->n; i++) {
+		struct engine *e = w->r[i].e;
+		for (node_t n = 1; n < tree_count(engine_tree(e)); n++) {
+			struct entry_view v;
+			const struct state *t = engine_target(e, n);
+			bool has = engine_entry(e, n, &v);
+			if (has)
+				trace_state(w, i, n, "has", v.state);
+			if (t && !(has && state_eq(t, v.state)))
+				trace_state(w, i, n, "wants", t);
+		}
+	}
+}
+
 /* Is each content that no user replaced or deleted on some disk, at this very moment? */
 static void check_nothing_lost(struct world *w)
 {
@@ -1468,7 +1543,7 @@ static void check_nothing_lost(struct world *w)
 			for (size_t o = 0; o < w->r[i].n_objects && !there; o++)
 				there = w->r[i].objects[o].content &&
 				        strcmp(w->r[i].objects[o].content, w->live[k]) == 0;
-		ck_assert_msg(there, "content %s is on no disk any more", w->live[k]);
+		demand(w, there, "content %s is on no disk any more", w->live[k]);
 	}
 }
 
@@ -1522,6 +1597,7 @@ static void history(struct world *w, unsigned steps)
 	for (unsigned i = 0; i < w->n; i++)
 		engine_walk(w->r[i].e, (struct bytes){0});
 	world_settle(w);
+	trace_states(w);
 }
 
 void world_random(struct world *w, unsigned steps)
