@@ -371,7 +371,10 @@ static void local_put(struct engine *e, node_t n, const struct found *f)
 		memcpy(h.hash, f->hash, HASH_SIZE);
 		h.target = f->target;
 	}
-	struct state have = {.context = version_copy(&old->context), .mode = old->mode};
+	if (MUTANT(MTIME_WINS))
+		h.rank = f->mtime_ns > 0 ? f->mtime_ns : 0;
+	const struct state *seen = MUTANT(INDEX_COVERS) ? target_of(e, n) : old;
+	struct state have = {.context = version_copy(&seen->context), .mode = old->mode};
 	if (f->kind != KIND_SYMLINK && (!have.mode.dot.counter || have.mode.bits != f->mode)) {
 		int64_t least = above(have.mode.rank);
 		have.mode = (struct mode_reg){h.rank > least ? h.rank : least, d, f->mode};
@@ -799,7 +802,9 @@ static void look_busy(struct engine *e, node_t n)
 static void look_failed(struct engine *e, node_t n, int error, uint32_t walk)
 {
 	node_t parent = tree_parent(e->tree, n);
-	if (error == -EAGAIN) {
+	if (MUTANT(ERROR_IS_GONE))
+		local_found(e, n, &(struct found){.kind = KIND_ABSENT});
+	else if (error == -EAGAIN) {
 		look_busy(e, n);
 	} else if ((error == -ENOENT || error == -ENOTDIR || error == -ELOOP) && parent != NODE_ROOT &&
 	           parent != NODE_NONE) {

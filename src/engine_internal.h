@@ -18,17 +18,24 @@
 #include "mutants.h"
 #include "nodemap.h"
 
+#ifdef TUTTI_MUTANTS            /* the simulator's few files are to need several batches as well */
+#define LOOK_BATCH_MAX 3
+#define APPLY_BATCH_MAX 4
+#define STORE_BATCH_MAX 3
+#define INDEX_BATCH_MAX 3
+#else
+#define LOOK_BATCH_MAX 64
+#define APPLY_BATCH_MAX 256
+#define STORE_BATCH_MAX 4096
+#define INDEX_BATCH_MAX 2000
+#endif
 #define LIST_JOBS_MAX 4
 #define LOOK_JOBS_MAX 3         /* batches from walks */
 #define LOOK_FRESH_JOBS_MAX 2   /* batches from hints, so that they never wait behind a walk */
-#define LOOK_BATCH_MAX 64
 #define LOOK_BATCH_BYTES (16u << 20)
 #define APPLY_JOBS_MAX 2
-#define APPLY_BATCH_MAX 256
 #define APPLY_BATCH_BYTES (4u << 20)
 #define FETCH_JOBS_MAX 32
-#define STORE_BATCH_MAX 4096
-#define INDEX_BATCH_MAX 2000
 #define INDEX_BATCH_BYTES (192u << 10)
 #define INDEX_INFLIGHT_MAX 2
 #define INLINE_MAX (16u << 10)        /* contents up to here travel with their entry */

@@ -177,7 +177,7 @@ static void drop(struct peer *p, const char *why)
  * known here means that the index is an old copy: its numbers would be used twice. */
 static void own_seen(struct engine *e, rep_t by, uint64_t counter)
 {
-	if (counter <= e->counter || e->rolled_back)
+	if (counter <= e->counter || e->rolled_back || MUTANT(COUNTER_REUSED))
 		return;
 	e->rolled_back = ROLLED_BACK;
 	e->rolled_back_by = by;
@@ -552,23 +552,29 @@ static bool send_data(const struct engine *e, const struct peer *p, node_t n)
 	return s->n_held < p->rep || s->held[p->rep - 1].content != content_mark(shown);
 }
 
+/* Own entries up to here are stored. */
+static uint64_t tellable(const struct engine *e)
+{
+	return MUTANT(TOLD_EARLY) ? e->counter : e->counter_stored;
+}
+
 static bool next_index(struct engine *e, unsigned peer)
 {
 	struct peer *p = &e->peers[peer];
 	const struct index_log *l = &e->reps[0].log;
-	if (p->sent_to >= e->counter_stored && !p->told_more)
+	if (p->sent_to >= tellable(e) && !p->told_more)
 		return false;
 	size_t i = log_after(l, p->sent_to), n = 0, bytes = 0;
 	uint64_t to = p->sent_to;
 	bool end = true;
 	for (; i < l->n; i++) {
 		const struct slot *s = slot_of(e, l->items[i].node);
-		if (l->items[i].seq > e->counter_stored) {
+		if (l->items[i].seq > tellable(e)) {
 			end = false;
 			break;
 		}
 		if (s->seq == l->items[i].seq) {
-			if (s->flags & (F_DIRTY | F_STORING) || n == INDEX_BATCH_MAX ||
+			if ((s->flags & (F_DIRTY | F_STORING) && !MUTANT(TOLD_EARLY)) || n == INDEX_BATCH_MAX ||
 			    bytes >= INDEX_BATCH_BYTES) {
 				end = false;
 				break;
@@ -580,8 +586,8 @@ static bool next_index(struct engine *e, unsigned peer)
 		}
 		to = l->items[i].seq;
 	}
-	if (end && e->counter_stored > to)
-		to = e->counter_stored;
+	if (end && tellable(e) > to)
+		to = tellable(e);
 	bool more = !end || e->n_moves;
 	if (!n && to == p->sent_to && !(p->told_more && !more))
 		return false;

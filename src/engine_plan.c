@@ -291,6 +291,8 @@ static void derive_copy(struct engine *e, node_t n, node_t q, const struct head 
  */
 static void drop_consumed(struct engine *e, node_t n)
 {
+	if (MUTANT(STALE_COPY))
+		return;
 	struct state t = state_copy(target_of(e, n));
 	for (uint16_t i = 0; i < t.n_heads; i++) {
 		const struct head *h = &t.heads[i], *shown = shown_head(e, n);
@@ -310,6 +312,8 @@ static void drop_consumed(struct engine *e, node_t n)
 bool copies_ready(struct engine *e, node_t n)
 {
 	bool dir, ready = true;
+	if (MUTANT(LOSER_DROPPED))
+		return true;
 	const struct head *w = target_head(e, n, &dir);
 	struct state t = state_copy(target_of(e, n));
 	const struct head *losers[HEADS_MAX + 1], *seen[2 * HEADS_MAX + 2];
@@ -329,6 +333,8 @@ bool copies_ready(struct engine *e, node_t n)
 	}
 	for (size_t i = 0; i < n_losers; i++) {
 		node_t q = copy_node(e, n, losers[i]->dot, false);
+		if (MUTANT(STALE_COPY) && q != NODE_NONE && version_has(&target_of(e, q)->context, losers[i]->dot))
+			seen[n_seen++] = losers[i];
 		if (q == NODE_NONE || !state_find(target_of(e, q), losers[i]->dot))
 			continue;
 		nodemap_put(&e->origin, q, n);
@@ -714,7 +720,7 @@ static void plan_now(struct engine *e, node_t n, bool removals)
 	}
 	if (s->want->phase == PHASE_RETRY && s->want->retry_ms > e->mono_ms)
 		return;
-	if (!copies_ready(e, n)) {
+	if (!copies_ready(e, n) && !MUTANT(WINNER_FIRST)) {
 		slot_phase(e, n, PHASE_WAITING);
 		return;
 	}

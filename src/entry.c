@@ -2,6 +2,8 @@
 #include "config.h"
 #include "entry.h"
 
+#include "mutants.h"
+
 #include <stdlib.h>
 
 const char *kind_text(enum kind k)
@@ -124,6 +126,9 @@ void state_merge(struct state *a, const struct state *b)
 	for (uint16_t i = 0; i < b->n_heads; i++)
 		if (!version_has(&a->context, b->heads[i].dot))
 			state_add_head(a, &b->heads[i]);
+	if (MUTANT(DELETE_WINS) && a->context.n && b->n_heads == 0)
+		while (a->n_heads)
+			state_remove_head(a, a->heads[0].dot);
 	/* The deleted content: of the tombstone that has seen more, so that the order does not matter. */
 	if (version_covers(&b->context, &a->context))
 		memcpy(a->gone, b->gone, HASH_SIZE);

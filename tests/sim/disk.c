@@ -158,7 +158,8 @@ void disk_sync(struct replica *r)
 	if (!r->n_journal)
 		return;
 	GROW(r->base.at, r->base.cap, r->disk.n + 1);
-	memcpy(r->base.at, r->disk.at, r->disk.n * sizeof(*r->base.at));
+	if (r->disk.n)
+		memcpy(r->base.at, r->disk.at, r->disk.n * sizeof(*r->base.at));
 	r->base.n = r->disk.n;
 	r->n_journal = 0;
 }
@@ -238,7 +239,8 @@ void disk_power_loss(struct sim *s, struct replica *r)
 	r->base = was;
 	r->base.n = 0;
 	GROW(r->base.at, r->base.cap, r->disk.n + 1);
-	memcpy(r->base.at, r->disk.at, r->disk.n * sizeof(*r->base.at));
+	if (r->disk.n)
+		memcpy(r->base.at, r->disk.at, r->disk.n * sizeof(*r->base.at));
 	r->base.n = r->disk.n;
 }
 

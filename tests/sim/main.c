@@ -175,9 +175,9 @@ int main(int argc, char **argv)
 	}
 	signal(SIGABRT, aborted);
 	signal(SIGSEGV, aborted);
-	for (int i = optind; i < argc; i++, played++)
+	for (int i = optind; i < argc && !(set.mutant && failed); i++, played++)
 		failed += !play_file(argv[i], &set);
-	for (uint64_t seed = set.first; seeds && seed <= set.last; seed++) {
+	for (uint64_t seed = set.first; seeds && seed <= set.last && !(set.mutant && failed); seed++) {
 		played++;
 		failed += !play_seed(seed, &set);
 		if (failed && !set.go_on)

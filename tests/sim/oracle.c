@@ -201,6 +201,24 @@ static void evil_is_there(struct sim *s)
 		s->oracle->evil |= s->r[i].evil;
 }
 
+/* The value that the key had before, or `value` if it is new. */
+static uint64_t *fact(struct oracle *o, uint64_t key, uint64_t value)
+{
+	size_t i = key & (FACTS - 1);
+	while (o->facts[i].gen == o->gen && o->facts[i].key != key)
+		i = (i + 1) & (FACTS - 1);
+	if (o->facts[i].gen != o->gen) {
+		if (o->n_facts >= FACTS / 4 * 3) {
+			static uint64_t none;
+			none = value;
+			return &none; /* a history as long as that is judged by the rest */
+		}
+		o->n_facts++;
+		o->facts[i] = (struct fact){key, value, o->gen};
+	}
+	return &o->facts[i].value;
+}
+
 /* ---- S1, S6: what the engine takes off a disk ---- */
 
 void oracle_displaces(struct sim *s, struct replica *r, const struct object *obj)
@@ -213,7 +231,10 @@ void oracle_displaces(struct sim *s, struct replica *r, const struct object *obj
 		for (size_t i = 0; i < o->removed.n; i++)
 			if (strcmp(o->removed.at[i], obj->path) == 0)
 				return;
-		fault(s, "S6: %c removes the folder %s, which nobody deleted", 'A' + (int)r->at, obj->path);
+		/* One that it made for a child, and has not announced, is its own. */
+		uint64_t name = hash64(obj->path, strlen(obj->path), 7);
+		if (*fact(o, hash64(&r->id, sizeof(r->id), name + 3), 0))
+			fault(s, "S6: %c removes the folder %s, which nobody deleted", 'A' + (int)r->at, obj->path);
 		return;
 	}
 	if (!claimed(o, obj->content))
@@ -245,7 +266,8 @@ void oracle_before_power(struct sim *s, struct replica *r)
 {
 	struct objects *b = &s->oracle->before;
 	GROW(b->at, b->cap, r->disk.n + 1);
-	memcpy(b->at, r->disk.at, r->disk.n * sizeof(*b->at));
+	if (r->disk.n)
+		memcpy(b->at, r->disk.at, r->disk.n * sizeof(*b->at));
 	b->n = r->disk.n;
 }
 
@@ -302,24 +324,6 @@ void oracle_index_lost(struct sim *s, const struct replica *r)
 }
 
 /* ---- what is announced: S2, S3, S4, S7, S8 ---- */
-
-/* The value that the key had before, or `value` if it is new. */
-static uint64_t *fact(struct oracle *o, uint64_t key, uint64_t value)
-{
-	size_t i = key & (FACTS - 1);
-	while (o->facts[i].gen == o->gen && o->facts[i].key != key)
-		i = (i + 1) & (FACTS - 1);
-	if (o->facts[i].gen != o->gen) {
-		if (o->n_facts >= FACTS / 4 * 3) {
-			static uint64_t none;
-			none = value;
-			return &none; /* a history as long as that is judged by the rest */
-		}
-		o->n_facts++;
-		o->facts[i] = (struct fact){key, value, o->gen};
-	}
-	return &o->facts[i].value;
-}
 
 static uint64_t dot_key(const struct replica_id *ids, struct dot d)
 {
@@ -380,6 +384,7 @@ void oracle_announced(struct sim *s, const struct replica *r, const char *path, 
 	uint64_t key = hash64(&context, sizeof(context), name);
 	if (*fact(o, key, heads) != heads && judged)
 		fault(s, "S2: %c announces %s with other heads than others with that context", who, path);
+	*fact(o, hash64(&r->id, sizeof(r->id), name + 3), 0) = st->n_heads != 0;
 	/* Contexts only grow; and an event of one's own outranks all that it replaces. */
 	key = hash64(&r->id, sizeof(r->id), name + 1);
 	uint64_t *before = fact(o, key, sum);
