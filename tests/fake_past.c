@@ -188,15 +188,20 @@ static void answer_trash(struct fake *f, const msgpack_object *params, struct bu
 	struct bytes after = get(params, "after"), under = get(params, "under");
 	struct bytes on = get(params, "replica");
 	uint64_t max = get_max(params), n = 0, i = after.len > 0 ? number_in(after) + 1 : 0;
+	int64_t since, until;
 	bool more = false;
+	wire_get_int(params, "since", &since);
+	if (!wire_get_int(params, "until", &until))
+		until = INT64_MAX;
 	wire_map(b, 3);
 	wire_key(b, "items");
 	size_t mark = wire_array_begin(b);
 	for (; i < f->past.trash; i++) {
 		char path[64], id[24];
 		const char *replica = f->servers[i % f->n_servers].name;
+		int64_t time = (INT64_C(1795356000) - (int64_t)i * 3601) * 1000000000;
 		trash_path(i, path);
-		if (!is_meant(bytes_of(path), under) ||
+		if (!is_meant(bytes_of(path), under) || time < since || time > until ||
 		    (!is(on, "*") && !bytes_eq(on, bytes_of(replica))))
 			continue;
 		more = n == max;
@@ -208,7 +213,7 @@ static void answer_trash(struct fake *f, const msgpack_object *params, struct bu
 		wire_put_bin(b, "id", bytes_of(id));
 		wire_put_text(b, "replica", replica);
 		wire_put_bin(b, "path", bytes_of(path));
-		wire_put_int(b, "time", (INT64_C(1795356000) - (int64_t)i * 3601) * 1000000000);
+		wire_put_int(b, "time", time);
 		wire_put_uint(b, "kind", KIND_FILE);
 		wire_put_uint(b, "size", 4302 + i * 7);
 		wire_put_int(b, "mtime", (INT64_C(1795300000) - (int64_t)i * 3601) * 1000000000);

@@ -538,6 +538,34 @@ START_TEST(trash_is_fetched_as_one_moves)
 }
 END_TEST
 
+START_TEST(the_past_is_narrowed_by_time_and_server)
+{
+	begin(3, 100, 40);
+	fake->past.trash = 1000;
+	fake->past.history = 400;
+	rig_connect(&rig);
+	/* One each hour before 14:00:00 of the 22nd. */
+	rig_type(&rig, "6\\since:2026-11-22 until:2026-11-22T12:59\r");
+	ck_assert_uint_eq(rig.m.pasts.lists[PAST_TRASH].n, 13);
+	ck_assert(rig_shows(&rig, "2026-11-22 12:59:59"));
+	ck_assert(!rig_shows(&rig, "2026-11-21"));
+	rig_key(&rig, K_ESC);
+	rig_type(&rig, "\\since:2h\r");
+	ck_assert_uint_eq(rig.m.pasts.lists[PAST_TRASH].n, 2);
+	uint64_t asked = rig.asked;
+	rig_type(&rig, "\\since:soon\r");
+	ck_assert(rig_shows(&rig, "That is no time"));
+	ck_assert_uint_eq(rig.asked, asked);
+	/* One each 61 s from 12:20:00 on, by the servers in turn. */
+	rig_type(&rig, "7\\on:beta since:19:00 deleted\r");
+	ck_assert(rig_shows(&rig, "is recorded") || rig_shows(&rig, "was deleted on beta"));
+	ck_assert(!rig_shows(&rig, "on alpha"));
+	rig_key(&rig, K_ESC);
+	rig_type(&rig, "\\on:beta until:12:30\r");
+	ck_assert_uint_eq(rig.m.pasts.lists[PAST_HISTORY].n, 4);
+}
+END_TEST
+
 START_TEST(restoring_asks_and_says_where)
 {
 	begin(3, 100, 30);
@@ -625,6 +653,7 @@ int main(void)
 	tcase_add_test(t, the_right_button_opens_the_menu_of_a_row);
 	tcase_add_test(t, columns_and_units_are_chosen);
 	tcase_add_test(t, trash_is_fetched_as_one_moves);
+	tcase_add_test(t, the_past_is_narrowed_by_time_and_server);
 	tcase_add_test(t, restoring_asks_and_says_where);
 	tcase_add_test(t, history_of_all_and_of_one);
 	suite_add_tcase(s, t);

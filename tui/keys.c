@@ -10,7 +10,7 @@ const struct key_binding key_bindings[] = {
 	{DO_HELP, IN_ALL, {'?', K_F1}, "Help", "this help; again: back"},
 	{DO_FIND, IN_ALL, {'/', K_F3}, "Find", "find a name, or words on the other screens"},
 	{DO_FILTER, IN_ROWS | IN_EVENTS | IN_PAST, {'\\', '&', K_F4}, "Filter",
-		"show only what matches: words, state:NAME, kind:NAME; empty: all"},
+		"only what matches: words, state: kind:; in 6 and 7 under: on: since: until:"},
 	{DO_SORT, IN_ROWS, {'s', K_F6}, "Sort", "sort by name, size, date or state (then n s d v)"},
 	{DO_TREE, IN_ROWS, {'t', K_F5}, "Tree", "tree or flat table"},
 	{DO_MARK, IN_ROWS, {' ', K_INSERT}, "Mark", "mark, and move down"},

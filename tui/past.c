@@ -6,6 +6,7 @@
 #include "filter.h"
 #include "model.h"
 #include "pages.h"
+#include "when.h"
 #include "wire.h"
 
 #include <stdlib.h>
@@ -63,12 +64,7 @@ static bool is_brief(enum past which)
 
 /* ---- asking ------------------------------------------------------------------------------ */
 
-/* The words of a filter that the server is asked by; the others are looked for in the lines. */
-struct asked_for {
-	struct bytes under, on;
-};
-
-static struct bytes next_part(struct bytes *text)
+static struct bytes next_word(struct bytes *text)
 {
 	while (text->len > 0 && *text->p == ' ')
 		text->p++, text->len--;
@@ -90,45 +86,67 @@ static bool begins(struct bytes *part, const char *with)
 	return true;
 }
 
-/* Takes the words with a meaning out; false for a word that is to be looked for. */
-static bool take_part(struct asked_for *a, struct bytes part)
+static bool take_time(struct bytes text, int64_t now, bool end, int64_t *ns)
 {
-	if (begins(&part, "under:"))
-		a->under = part;
-	else if (begins(&part, "on:"))
-		a->on = part;
+	char word[32];
+	if (text.len >= sizeof(word))
+		return false;
+	memcpy(word, text.p, text.len);
+	word[text.len] = '\0';
+	return when_parse(word, now, end, ns);
+}
+
+/* Takes a word with a meaning out; false for one that is to be looked for. */
+static bool take_word(struct past_wish *w, struct bytes word, int64_t now)
+{
+	bool fine = true;
+	if (begins(&word, "under:"))
+		w->under = word;
+	else if (begins(&word, "on:"))
+		w->on = word;
+	else if (begins(&word, "since:"))
+		fine = take_time(word, now, false, &w->since);
+	else if (begins(&word, "until:"))
+		fine = take_time(word, now, true, &w->until);
 	else
 		return false;
+	if (!fine)
+		w->wrong = word;
 	return true;
 }
 
-static struct asked_for read_filter(const struct past_list *l)
+static void read_filter(struct past_list *l, int64_t now)
 {
-	struct asked_for a = {.under = {l->under.data, l->under.len}};
-	struct bytes text = {l->filter.data, l->filter.len}, part;
-	while ((part = next_part(&text)).len > 0)
-		take_part(&a, part);
-	return a;
+	struct past_wish w = {.under = {l->under.data, l->under.len}, .until = INT64_MAX};
+	struct bytes text = {l->filter.data, l->filter.len}, word;
+	while ((word = next_word(&text)).len > 0)
+		take_word(&w, word, now);
+	l->wish = w;
 }
 
-static void ask_trash(const struct past_list *l, const struct asked_for *a, bool on, struct buf *p)
+static void ask_trash(const struct past_list *l, bool on, struct buf *p)
 {
-	wire_map(p, (size_t)(2 + (a->under.len > 0) + (on ? 2 : 0)));
-	if (a->under.len > 0)
-		wire_put_bin(p, "under", a->under);
+	const struct past_wish *w = &l->wish;
+	wire_map(p, (size_t)(2 + (w->under.len > 0) + (w->since != 0) + (w->until != INT64_MAX) +
+			     (on ? 2 : 0)));
+	if (w->under.len > 0)
+		wire_put_bin(p, "under", w->under);
+	if (w->since != 0)
+		wire_put_int(p, "since", w->since);
+	if (w->until != INT64_MAX)
+		wire_put_int(p, "until", w->until);
 	if (on) {
 		wire_put_bin(p, "after", own_bytes(&l->last.id));
 		wire_put_str(p, "after_replica", own_bytes(&l->last.replica));
 	}
-	wire_put_str(p, "replica", a->on.len > 0 ? a->on : bytes_of("*"));
+	wire_put_str(p, "replica", w->on.len > 0 ? w->on : bytes_of("*"));
 }
 
-static void ask_history(const struct past_list *l, const struct asked_for *a, bool on,
-			struct buf *p)
+static void ask_history(const struct past_list *l, bool on, struct buf *p)
 {
-	wire_map(p, (size_t)(1 + (a->under.len > 0) + on));
-	if (a->under.len > 0)
-		wire_put_bin(p, "path", a->under);
+	wire_map(p, (size_t)(1 + (l->wish.under.len > 0) + on));
+	if (l->wish.under.len > 0)
+		wire_put_bin(p, "path", l->wish.under);
 	if (on)
 		wire_put_uint(p, "before", l->last.n);
 }
@@ -136,13 +154,12 @@ static void ask_history(const struct past_list *l, const struct asked_for *a, bo
 static void ask_more(struct model *m, enum past which)
 {
 	struct past_list *l = &m->pasts.lists[which];
-	struct asked_for a = read_filter(l);
 	struct buf p = {0};
 	bool on = l->begun && !l->stale;
 	if (is_trash(which))
-		ask_trash(l, &a, on, &p);
+		ask_trash(l, on, &p);
 	else
-		ask_history(l, &a, on, &p);
+		ask_history(l, on, &p);
 	wire_put_uint(&p, "max",
 		      is_brief(which)     ? PAST_DETAILS
 		      : l->filter.len > 0 ? PAST_PAGE_MAX
@@ -164,6 +181,7 @@ void past_open(struct model *m, enum past which, struct bytes under)
 	l->serial++;
 	l->more = false;
 	l->stale = true;
+	read_filter(l, m->now);
 	ask_more(m, which);
 }
 
@@ -173,7 +191,12 @@ void past_filter(struct model *m, enum past which, struct bytes text)
 	buf_clear(&l->filter);
 	buf_add(&l->filter, text.p, text.len);
 	list_clear(l);
-	ask_more(m, which);
+	read_filter(l, m->now);
+	l->known = l->wish.wrong.len > 0;
+	if (l->known)
+		model_say(m, LOOK_BAD, "That is no time: say 2026-11-22, 14:05, 3h or 2d");
+	else
+		ask_more(m, which);
 }
 
 void past_follow(struct model *m, enum past which, uint64_t at, uint64_t height)
@@ -220,16 +243,20 @@ static void read_line(struct past_line *l, const msgpack_object *o, bool trash)
 	l->has = !wire_is_nil(wire_get(o, "new_hash"));
 }
 
-/* Do all words that the server was not asked by stand in it? */
+/* Is it what was wished for? Of some of it the server knows as well. */
 static bool passes(const struct past_list *l, const struct past_line *line)
 {
 	const struct own *parts[] = {&line->path, &line->replica, &line->what};
-	struct bytes text = {l->filter.data, l->filter.len}, part;
-	struct asked_for ignored;
-	while ((part = next_part(&text)).len > 0) {
-		bool found = take_part(&ignored, part);
+	struct bytes text = {l->filter.data, l->filter.len}, word;
+	const struct past_wish *w = &l->wish;
+	struct past_wish ignored;
+	if (line->time < w->since || line->time > w->until ||
+	    (w->on.len > 0 && !bytes_eq(w->on, own_bytes(&line->replica))))
+		return false;
+	while ((word = next_word(&text)).len > 0) {
+		bool found = take_word(&ignored, word, 0);
 		for (size_t i = 0; i < ARRAY_LEN(parts); i++)
-			found = found || filter_contains(own_bytes(parts[i]), part);
+			found = found || filter_contains(own_bytes(parts[i]), word);
 		if (!found)
 			return false;
 	}

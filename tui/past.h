@@ -32,6 +32,13 @@ struct past_line {
 	uint8_t kind;        /* trash */
 };
 
+/* A filter, read: words with a meaning. The others are looked for in path, replica and event. */
+struct past_wish {
+	struct bytes under, on; /* of the list's own text; empty: all */
+	int64_t since, until;   /* ns */
+	struct bytes wrong;     /* a time that is none */
+};
+
 struct past_list {
 	struct past_line *lines; /* those that pass the filter */
 	size_t n, cap;
@@ -42,7 +49,8 @@ struct past_list {
 	bool stale;          /* the next answer replaces what is here */
 	unsigned serial;     /* answers of earlier questions are not wanted */
 	struct buf under;    /* empty: all */
-	struct buf filter;   /* as typed */
+	struct buf filter;   /* as typed: words, under:DIR on:SERVER since:TIME until:TIME */
+	struct past_wish wish;
 	struct buf missing;  /* names of servers that did not answer */
 	uint64_t generation; /* grows with every change */
 };
