@@ -673,6 +673,129 @@ START_TEST(a_peer_that_is_not_there_is_told)
 }
 END_TEST
 
+/* ---- settling and the past -------------------------------------------------------------- */
+
+static struct kept *resolve(const char *path, uint64_t stamp, uint64_t version)
+{
+	struct buf p = {0};
+	wire_map(&p, 4);
+	wire_put_bin(&p, "path", bytes_of(path));
+	wire_put_uint(&p, "stamp", stamp);
+	wire_put_text(&p, "keep", "this");
+	wire_put_uint(&p, "version", version);
+	return call("resolve", &p);
+}
+
+static struct kept *trash(const char *replica)
+{
+	struct buf p = {0};
+	wire_map(&p, 2);
+	wire_put_uint(&p, "max", 10);
+	wire_put_text(&p, "replica", replica);
+	return call("trash", &p);
+}
+
+static struct kept *restore(const char *id, const char *path, const char *to, const char *replica)
+{
+	struct buf p = {0};
+	wire_map(&p, 1u + (to ? 1 : 0) + (replica ? 1 : 0));
+	wire_put_bin(&p, id ? "id" : "path", bytes_of(id ? id : path));
+	if (to)
+		wire_put_bin(&p, "to", bytes_of(to));
+	if (replica)
+		wire_put_text(&p, "replica", replica);
+	return call("restore", &p);
+}
+
+START_TEST(what_cannot_be_settled_or_restored_is_refused)
+{
+	put(dir, "root/file", "content");
+	begin(NULL);
+	settle();
+	must_fail("not-found", resolve("file", 1, 0));
+	must_fail("not-found", resolve("nothing/at/all", 1, 0));
+	must_fail("bad-request", resolve("../file", 1, 0));
+	must_fail("not-found", plain("undo"));
+	must_fail("not-found", with_path("undo", "file"));
+	must_fail("bad-request", plain("conflicts"));
+	must_fail("bad-request", plain("trash"));
+	must_fail("bad-request", plain("restore"));
+	must_fail("not-found", trash("nobody"));
+	must_fail("not-found", restore(NULL, "file", NULL, NULL));
+	must_fail("not-found", restore(NULL, "file", NULL, "nobody"));
+	must_fail("not-found", restore("12.000000003-file", NULL, NULL, NULL));
+	must_fail("not-found", restore("../../file", NULL, NULL, NULL));
+	must_fail("bad-request", restore(NULL, "file", "../file", NULL));
+	must_fail("bad-request", restore(NULL, "file", ".tutti/root-id", NULL));
+	struct kept *k = trash("*");
+	ck_assert_uint_eq(wire_count(wire_get(result_of(k), "items")), 0);
+	ck_assert_uint_eq(wire_count(wire_get(result_of(k), "missing")), 0);
+	ck_assert(!truth(result_of(k), "more"));
+	drop(k);
+	char *content = get(dir, "root/file");
+	ck_assert_str_eq(content, "content");
+	free(content);
+}
+END_TEST
+
+static struct kept *history(const char *path, uint64_t before, uint64_t max)
+{
+	struct buf p = {0};
+	wire_map(&p, before ? 3 : 2);
+	wire_put_bin(&p, "path", bytes_of(path));
+	wire_put_uint(&p, "max", max);
+	if (before)
+		wire_put_uint(&p, "before", before);
+	return call("history", &p);
+}
+
+/* The newest first, in pages, of a path and what is below it; what happened just now is there. */
+START_TEST(the_history_is_told_in_pages)
+{
+	begin(NULL);
+	settle();
+	make_dir(dir, "root/d", 0755);
+	settle();
+	put(dir, "root/d/file", "content");
+	settle();
+	put(dir, "root/d/file", "changed!");
+	settle();
+	char *path = scratch_path(dir, "root/d/file");
+	ck_assert_int_eq(unlink(path), 0);
+	free(path);
+	settle();
+	put(dir, "root/dd", "another");
+	settle();
+	static const char *const events[] = {"deleted", "changed", "created"};
+	static const uint64_t sizes[] = {0, 8, 7, 0};
+	uint64_t before = 0;
+	for (size_t i = 0; i < 3; i++) {
+		struct kept *k = history("d/file", before, 1);
+		const msgpack_object *r = result_of(k), *line = wire_at(wire_get(r, "lines"), 0);
+		ck_assert_uint_eq(wire_count(wire_get(r, "lines")), 1);
+		ck_assert(truth(r, "more") == (i < 2));
+		ck_assert_str_eq(text(line, "event"), events[i]);
+		ck_assert_str_eq(text(line, "path"), "d/file");
+		ck_assert_str_eq(text(line, "replica"), "alpha");
+		ck_assert_uint_eq(number(line, "new_size"), sizes[i]);
+		ck_assert_uint_eq(number(line, "old_size"), sizes[i + 1]);
+		ck_assert(wire_is_nil(wire_get(line, "new_hash")) == (i == 0));
+		ck_assert(wire_is_nil(wire_get(line, "old_hash")) == (i == 2));
+		before = number(line, "n");
+		drop(k);
+	}
+	struct kept *k = history("d", 0, 100);
+	ck_assert_uint_eq(wire_count(wire_get(result_of(k), "lines")), 4);
+	drop(k);
+	k = history("", 0, 100);
+	ck_assert_uint_eq(wire_count(wire_get(result_of(k), "lines")), 5);
+	drop(k);
+	k = history("dd/nothing", 0, 100);
+	ck_assert_uint_eq(wire_count(wire_get(result_of(k), "lines")), 0);
+	drop(k);
+}
+END_TEST
+
 START_TEST(resync_walks_and_answers)
 {
 	put_many(10);
@@ -825,6 +948,8 @@ int main(void)
 	tcase_add_test(t, what_cannot_be_done_is_refused);
 	tcase_add_test(t, a_row_in_full);
 	tcase_add_test(t, a_peer_that_is_not_there_is_told);
+	tcase_add_test(t, what_cannot_be_settled_or_restored_is_refused);
+	tcase_add_test(t, the_history_is_told_in_pages);
 	tcase_add_test(t, resync_walks_and_answers);
 	tcase_add_test(t, events_are_told_and_kept);
 	tcase_add_test(t, events_of_another_run_are_a_gap);
