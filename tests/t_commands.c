@@ -511,7 +511,8 @@ static void refuse_all(struct tiny_server *t, const struct wire_frame *f)
 
 START_TEST(what_the_server_refuses_is_said)
 {
-	static const char *const words[] = {"list", "status", "peers", "wait", "resync"};
+	static const char *const words[] = {"list", "status", "peers", "wait", "resync", "conflicts",
+		"resolve|--undo", "resolve|--all|--keep|this", "trash", "restore|x", "history"};
 	serve(refuse_all);
 	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
 		ck_assert_int_eq(run(words[i]), EXIT_NOT_DONE);
@@ -728,6 +729,311 @@ START_TEST(resync_takes_paths_as_people_write_them)
 }
 END_TEST
 
+/* --- settling and the past */
+
+static void put_version(struct buf *b, const char *replica, const char *copy, uint64_t size, bool here)
+{
+	static const uint8_t hash[32] = {0xab};
+	wire_map(b, 9);
+	wire_put_uint(b, "kind", 1);
+	wire_put_uint(b, "size", size);
+	wire_put_int(b, "mtime", 1786378845000000000);
+	wire_put_fixed(b, "hash", hash, 32);
+	wire_key(b, "target");
+	wire_nil(b);
+	wire_put_text(b, "replica", replica);
+	wire_put_uint(b, "counter", 7);
+	wire_key(b, "copy");
+	if (copy)
+		wire_bin(b, bytes_of(copy));
+	else
+		wire_nil(b);
+	wire_put_bool(b, "here", here);
+}
+
+static void put_conflict(struct buf *b, const char *path, const char *copy)
+{
+	wire_map(b, 3);
+	wire_put_bin(b, "path", bytes_of(path));
+	wire_put_uint(b, "stamp", UINT64_MAX);
+	wire_key(b, "versions");
+	wire_array(b, 2);
+	put_version(b, "alpha", NULL, 4302, true);
+	put_version(b, "be\x1b[1mta", copy, 4310, false);
+}
+
+/* Two conflicts on two pages, each with a copy. What is asked of it goes back in the words of errors. */
+static void serve_two_conflicts(struct tiny_server *t, const struct wire_frame *f)
+{
+	struct buf b = {0};
+	struct bytes under, after, keep, path;
+	uint64_t version, stamp;
+	if (tiny_is(f, "conflicts")) {
+		bool second = wire_get_bytes(f->params, "after", &after);
+		wire_get_bytes(f->params, "under", &under);
+		bool of_path = bytes_eq(under, bytes_of("d/b\n.txt"));
+		wire_map(&b, 2);
+		wire_key(&b, "conflicts");
+		if (under.len && !of_path && !bytes_eq(under, bytes_of("d"))) {
+			wire_array(&b, 0);
+		} else {
+			wire_array(&b, 1);
+			if (second || of_path || under.len)
+				put_conflict(&b, "d/b\n.txt", "d/b\n.conflict-0123abcd-7.txt");
+			else
+				put_conflict(&b, "a.txt", "a.conflict-0123abcd-7.txt");
+		}
+		wire_put_bool(&b, "more", !second && !under.len);
+		tiny_answer(t, f, &b);
+	} else if (tiny_is(f, "resolve")) {
+		char why[100];
+		wire_get_bytes(f->params, "path", &path);
+		wire_get_str(f->params, "keep", &keep);
+		ck_assert(wire_get_uint(f->params, "stamp", UINT64_MAX, &stamp));
+		bool all = !wire_get_uint(f->params, "version", INT64_MAX, &version);
+		if (!bytes_eq(path, bytes_of("a.txt")) || stamp != UINT64_MAX) {
+			snprintf(why, sizeof(why), "asked for %s %ju", all ? "both" : "this",
+				 (uintmax_t)version);
+			tiny_refuse(t, f, "changed", why);
+			return;
+		}
+		wire_map(&b, 1);
+		wire_put_uint(&b, "undo", all ? 9 : 10 + version);
+		tiny_answer(t, f, &b);
+	} else {
+		wire_map(&b, 2);
+		wire_put_uint(&b, "undo", 3);
+		wire_put_bin(&b, "path", wire_get_bytes(f->params, "path", &path)
+			? path : bytes_of("last\x1b"));
+		tiny_answer(t, f, &b);
+	}
+	buf_release(&b);
+}
+
+START_TEST(conflicts_are_printed)
+{
+	serve(serve_two_conflicts);
+	ck_assert_int_eq(run("conflicts"), EXIT_DONE);
+	ck_assert_str_eq(printed(),
+			 "a.txt\n"
+			 "  alpha            4,302 B  2026-08-10 16:20  has the name\n"
+			 "  be\\x1b[1mta      4,310 B  2026-08-10 16:20  a.conflict-0123abcd-7.txt"
+			 "  (not here yet)\n"
+			 "d/b\\x0a.txt\n"
+			 "  alpha            4,302 B  2026-08-10 16:20  has the name\n"
+			 "  be\\x1b[1mta      4,310 B  2026-08-10 16:20  "
+			 "d/b\\x0a.conflict-0123abcd-7.txt  (not here yet)\n");
+	ck_assert_int_eq(run("conflicts|--json|d"), EXIT_DONE);
+	ck_assert_str_eq(
+		printed(),
+		"{\"path\":\"d/b\\n.txt\",\"versions\":[{\"replica\":\"alpha\",\"kind\":\"file\","
+		"\"size\":4302,\"mtime\":1786378845,\"hash\":\"ab00000000000000000000000000000000000000"
+		"000000000000000000000000\",\"copy\":null,\"here\":true},"
+		"{\"replica\":\"be\\u001b[1mta\",\"kind\":\"file\",\"size\":4310,\"mtime\":1786378845,"
+		"\"hash\":\"ab00000000000000000000000000000000000000000000000000000000000000\","
+		"\"copy\":\"d/b\\n.conflict-0123abcd-7.txt\",\"here\":false}]}\n");
+	ck_assert_int_eq(run("conflicts|nothing"), EXIT_DONE);
+	ck_assert_str_eq(printed(), "No conflicts.\n");
+	ck_assert_int_eq(run("conflicts|--json|nothing"), EXIT_DONE);
+	ck_assert_str_eq(printed(), "");
+}
+END_TEST
+
+START_TEST(conflicts_are_settled)
+{
+	serve(serve_two_conflicts);
+	ck_assert_int_eq(run("resolve|--all|--keep|this"), EXIT_NOT_DONE);
+	ck_assert_str_eq(printed(), "a.txt: kept the version of alpha, 2026-08-10 16:20\n");
+	ck_assert_str_eq(complained(), "tutti: d/b\\x0a.txt: asked for this 0\n");
+	ck_assert_int_eq(run("resolve|--all|--json|--keep|both"), EXIT_NOT_DONE);
+	ck_assert_str_eq(printed(), "{\"path\":\"a.txt\",\"kept\":\"both\",\"undo\":9}\n");
+	ck_assert_str_eq(complained(), "tutti: d/b\\x0a.txt: asked for both 0\n");
+	/* by the copy's own path; by a copy's name; by a replica's name */
+	ck_assert_int_eq(run("resolve|--keep|this|d/b\n.conflict-0123abcd-7.txt"), EXIT_NOT_DONE);
+	ck_assert_str_eq(complained(), "tutti: d/b\\x0a.txt: asked for this 1\n");
+	ck_assert_int_eq(run("resolve|d/b\n.txt|--keep|./d/b\n.conflict-0123abcd-7.txt"), EXIT_NOT_DONE);
+	ck_assert_str_eq(complained(), "tutti: d/b\\x0a.txt: asked for this 1\n");
+	ck_assert_int_eq(run("resolve|d/b\n.txt|--keep|alpha"), EXIT_NOT_DONE);
+	ck_assert_str_eq(complained(), "tutti: d/b\\x0a.txt: asked for this 0\n");
+	ck_assert_int_eq(run("resolve|d/b\n.txt|--keep|gamma"), EXIT_NOT_DONE);
+	ck_assert_ptr_nonnull(strstr(complained(), "none of its versions is meant by --keep"));
+	ck_assert_int_eq(run("resolve|d/x|d/b\n.txt|--keep|this"), EXIT_NOT_DONE);
+	ck_assert_str_eq(complained(), "tutti: d/x: there is no conflict\n"
+				       "tutti: d/b\\x0a.txt: asked for this 0\n");
+	ck_assert_int_eq(run("resolve|../x|--keep|this"), EXIT_NOT_DONE);
+	ck_assert_int_eq(run("resolve|--undo"), EXIT_DONE);
+	ck_assert_str_eq(printed(), "last\\x1b: taken back; its versions are where they were\n");
+	ck_assert_int_eq(run("resolve|--undo|--json|x/y|z"), EXIT_DONE);
+	ck_assert_str_eq(printed(), "{\"path\":\"x/y\",\"undone\":3}\n{\"path\":\"z\",\"undone\":3}\n");
+}
+END_TEST
+
+static void put_thing(struct buf *b, const char *id, const char *path, int64_t time)
+{
+	wire_map(b, 10);
+	wire_put_bin(b, "id", bytes_of(id));
+	wire_put_text(b, "replica", "beta");
+	wire_put_bin(b, "path", bytes_of(path));
+	wire_put_int(b, "time", time);
+	wire_put_uint(b, "kind", 1);
+	wire_put_uint(b, "size", 4302);
+	wire_put_int(b, "mtime", 5);
+	wire_key(b, "hash");
+	wire_nil(b);
+	wire_key(b, "target");
+	wire_nil(b);
+	wire_put_text(b, "by", "al\x1bpha");
+}
+
+/* Two pages of things; of restored paths only "f" and those by id. */
+static void serve_trash(struct tiny_server *t, const struct wire_frame *f)
+{
+	struct buf b = {0};
+	struct bytes id, path, replica, to;
+	if (tiny_is(f, "trash")) {
+		bool second = wire_get_bytes(f->params, "after", &id);
+		wire_get_str(f->params, "replica", &replica);
+		if (second) {
+			struct bytes from;
+			ck_assert(bytes_eq(id, bytes_of("2.000000000-x")));
+			ck_assert(wire_get_str(f->params, "after_replica", &from));
+			ck_assert(bytes_eq(from, bytes_of("beta")));
+		}
+		wire_map(&b, 3);
+		wire_key(&b, "items");
+		wire_array(&b, second ? 1 : 2);
+		if (!second)
+			put_thing(&b, "3.000000000-y", "d/y\n", 3000000000);
+		put_thing(&b, second ? "1.000000000-y" : "2.000000000-x", second ? "d/y\n" : "d/x",
+			  second ? 1000000000 : 2000000000);
+		wire_put_bool(&b, "more", !second);
+		wire_key(&b, "missing");
+		wire_array(&b, bytes_eq(replica, bytes_of("*")) ? 0 : 1);
+		if (!bytes_eq(replica, bytes_of("*")))
+			wire_str(&b, replica);
+		tiny_answer(t, f, &b);
+	} else if (tiny_is(f, "row")) {
+		wire_get_bytes(f->params, "path", &path);
+		ck_assert_msg(path_is_under(path, bytes_of("d")), "%.*s", (int)path.len, path.p);
+		tiny_refuse(t, f, "not-found", "no such path");
+	} else {
+		bool by_id = wire_get_bytes(f->params, "id", &id);
+		wire_get_bytes(f->params, "path", &path);
+		if (!by_id && !bytes_eq(path, bytes_of("f"))) {
+			tiny_refuse(t, f, bytes_eq(path, bytes_of("busy")) ? "busy" : "not-found",
+				    "the \x1b[1mtext");
+			buf_release(&b);
+			return;
+		}
+		if (!wire_get_bytes(f->params, "to", &to))
+			to = by_id ? id : path;
+		wire_map(&b, 4);
+		wire_put_bin(&b, "path", to);
+		wire_put_text(&b, "from", "beta");
+		wire_put_int(&b, "time", 1786378845000000000);
+		wire_put_uint(&b, "size", 5);
+		tiny_answer(t, f, &b);
+	}
+	buf_release(&b);
+}
+
+START_TEST(the_trash_is_printed)
+{
+	serve(serve_trash);
+	ck_assert_int_eq(run("trash|d"), EXIT_DONE);
+	ck_assert_str_eq(printed(),
+			 "When                       Size  On            Path\n"
+			 "1970-01-01 00:00:03     4,302 B  beta          d/y\\x0a  (by al\\x1bpha)\n"
+			 "1970-01-01 00:00:02     4,302 B  beta          d/x  (by al\\x1bpha)\n"
+			 "1970-01-01 00:00:01     4,302 B  beta          d/y\\x0a  (by al\\x1bpha)\n");
+	ck_assert_int_eq(run("trash|--json|--since|2d|--until|now"), EXIT_DONE);
+	ck_assert_ptr_nonnull(strstr(printed(),
+				     "{\"time\":2,\"path\":\"d/x\",\"kind\":\"file\",\"size\":4302,"
+				     "\"mtime\":0.000000005,\"replica\":\"beta\",\"by\":\"al\\u001bpha\","
+				     "\"id\":\"2.000000000-x\",\"hash\":null}\n"));
+	ck_assert_int_eq(run("trash|--on|gamma"), EXIT_NOT_DONE);
+	ck_assert_str_eq(complained(), "tutti: no answer from gamma\n");
+}
+END_TEST
+
+START_TEST(things_are_restored)
+{
+	serve(serve_trash);
+	ck_assert_int_eq(run("restore|f"), EXIT_DONE);
+	ck_assert_str_eq(printed(), "f is back, as it was until 2026-08-10 16:20:45, from beta\n");
+	ck_assert_int_eq(run("restore|./f|--to|e/g\x1b|--at|2026-08-10|--json"), EXIT_DONE);
+	ck_assert_str_eq(printed(), "{\"path\":\"e/g\\u001b\",\"from\":\"beta\",\"time\":1786378845,"
+				    "\"size\":5}\n");
+	ck_assert_int_eq(run("restore|busy"), EXIT_NOT_DONE);
+	ck_assert_str_eq(complained(), "tutti: the \\x1b[1mtext\n");
+	/* a folder: the newest of each path below it, at its new place */
+	ck_assert_int_eq(run("restore|d|--to|e"), EXIT_DONE);
+	ck_assert_str_eq(printed(),
+			 "e/y\\x0a is back, as it was until 2026-08-10 16:20:45, from beta\n"
+			 "e/x is back, as it was until 2026-08-10 16:20:45, from beta\n");
+	ck_assert_int_eq(run("restore|d"), EXIT_DONE);
+	ck_assert_ptr_nonnull(strstr(printed(), "3.000000000-y is back"));
+	ck_assert_ptr_null(strstr(printed(), "1.000000000-y is back"));
+	ck_assert_int_eq(run("restore|never"), EXIT_NOT_DONE);
+	ck_assert_str_eq(complained(), "tutti: the \\x1b[1mtext\n");
+}
+END_TEST
+
+static void serve_history(struct tiny_server *t, const struct wire_frame *f)
+{
+	static const uint8_t hash[32];
+	struct buf b = {0};
+	struct bytes path;
+	uint64_t before;
+	wire_get_uint(f->params, "before", INT64_MAX, &before);
+	wire_get_bytes(f->params, "path", &path);
+	bool stuck = bytes_eq(path, bytes_of("stuck"));
+	uint64_t n = stuck || before > 8 ? 8 : before - 1;
+	wire_map(&b, 2);
+	wire_key(&b, "lines");
+	wire_array(&b, n ? 1 : 0);
+	if (n) {
+		wire_map(&b, 9);
+		wire_put_uint(&b, "n", n);
+		wire_put_int(&b, "time", (int64_t)n * 1000000000);
+		wire_put_text(&b, "event", n == 8 ? "deleted" : "chan\x1bged");
+		wire_put_bin(&b, "path", bytes_of("d/\x1b[2J"));
+		wire_put_text(&b, "replica", "be\nta");
+		wire_put_uint(&b, "old_size", 4302);
+		wire_put_uint(&b, "new_size", n == 8 ? 0 : 7);
+		wire_put_fixed(&b, "old_hash", hash, 32);
+		wire_key(&b, "new_hash");
+		if (n == 8)
+			wire_nil(&b);
+		else
+			wire_fixed(&b, hash, 32);
+	}
+	wire_put_bool(&b, "more", stuck || n > 6);
+	tiny_answer(t, f, &b);
+	buf_release(&b);
+}
+
+START_TEST(the_history_is_printed)
+{
+	serve(serve_history);
+	ck_assert_int_eq(run("history"), EXIT_DONE);
+	ck_assert_str_eq(printed(),
+			 "1970-01-01 00:00:08  be\\x0ata      deleted     d/\\x1b[2J  (4,302 B gone)\n"
+			 "1970-01-01 00:00:07  be\\x0ata      chan\\x1bged  d/\\x1b[2J  (4,302 B to 7 B)\n"
+			 "1970-01-01 00:00:06  be\\x0ata      chan\\x1bged  d/\\x1b[2J  (4,302 B to 7 B)\n");
+	ck_assert_int_eq(run("history|d|--json|--since|1970-01-01 00:00:08"), EXIT_DONE);
+	ck_assert_str_eq(printed(),
+			 "{\"time\":8,\"event\":\"deleted\",\"path\":\"d/\\u001b[2J\","
+			 "\"replica\":\"be\\nta\",\"old_size\":4302,\"old_hash\":\"00000000000000000000"
+			 "00000000000000000000000000000000000000000000\",\"new_size\":null,"
+			 "\"new_hash\":null}\n");
+	ck_assert_int_eq(run("history|--until|1969-12-31"), EXIT_DONE);
+	ck_assert_str_eq(printed(), "Nothing is remembered of that.\n");
+	/* a server that gets no further is not asked for ever */
+	ck_assert_int_eq(run("history|stuck"), EXIT_DONE);
+}
+END_TEST
+
 /* --- peers */
 
 static void serve_peers(struct tiny_server *t, const struct wire_frame *f)
@@ -914,6 +1220,11 @@ int main(void)
 	tcase_add_test(t, resync_tells_of_each_replica);
 	tcase_add_test(t, resync_takes_paths_as_people_write_them);
 	tcase_add_test(t, peers_are_lines);
+	tcase_add_test(t, conflicts_are_printed);
+	tcase_add_test(t, conflicts_are_settled);
+	tcase_add_test(t, the_trash_is_printed);
+	tcase_add_test(t, things_are_restored);
+	tcase_add_test(t, the_history_is_printed);
 	tcase_add_test(t, watch_goes_on_after_a_loss);
 	tcase_add_test(t, watch_is_json_for_scripts);
 	tcase_add_test(t, a_reader_that_stops_is_no_error_message);
