@@ -5,6 +5,7 @@
 
 #include "confine.h"
 #include "disk.h"
+#include "keyring.h"
 #include "net.h"
 #include "notify.h"
 #include "past.h"
@@ -487,6 +488,13 @@ static bool start(struct daemon *d)
 	start_turns(d);
 	if (!open_disk(d, &fresh) || !load(d, &fresh))
 		return false;
+	d->keyring = keyring_new(d, &problem);
+	if (!d->keyring) {
+		buf_add_char(&problem, '\0');
+		cannot((const char *)problem.data);
+		buf_release(&problem);
+		return false;
+	}
 	d->net = net_new(d, &problem);
 	if (!d->net) {
 		buf_add_char(&problem, '\0');
@@ -518,7 +526,8 @@ static void ready(struct daemon *d)
 {
 	struct buf text = {0};
 	if (!d->life->ready)
-		printf("ready %s %s %s\n", d->settings->name, d->id_text, net_address(d->net));
+		printf("ready %s %s %s\n", d->settings->name, keyring_own_text(d->keyring),
+		       net_address(d->net));
 	fflush(stdout);
 	d->life->ready = true;
 	buf_addf(&text, "READY=1\nSTATUS=serving %s on %s", root_path(d->root),
@@ -586,6 +595,7 @@ static void finish(struct daemon *d)
 	d->net = NULL;
 	if (d->sessions)
 		sessions_free(d->sessions);
+	keyring_free(d->keyring);
 	if (d->resyncs)
 		resyncs_free(d->resyncs);
 	if (d->transfers)

@@ -30,6 +30,7 @@ struct daemon {
 	struct workers *workers;
 	struct watch *watch;
 	struct engine *engine;
+	struct keyring *keyring;
 	struct net *net;
 	struct transfers *transfers;
 	struct resyncs *resyncs;

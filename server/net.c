@@ -4,14 +4,18 @@
 #include "net.h"
 
 #include "conn.h"
+#include "keyring.h"
 #include "message.h"
 #include "peer.h"
+#include "secure.h"
 #include "session.h"
 #include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <inttypes.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,6 +31,12 @@ enum {
 	RETRY_MIN_S = 1,
 	RETRY_MAX_S = 300,
 	GOOD_SESSION_S = 10,     /* one that lasted so long begins the back-off anew */
+	STRANGER_RETRY_S = 3,    /* while a person there is to say yes */
+	FROM_HOST = 4,           /* strangers of one address at once, */
+	FROM_GOOD_HOST = 16,     /* or of one where somebody trusted is, or is called; */
+	FOR_GOOD_HOSTS = 8,      /* places that are kept for those */
+	STRANGER_STAYS_S = 2,    /* at least, when others want its place */
+	GOOD_HOSTS = 64,
 };
 
 struct net;
@@ -45,10 +55,15 @@ enum dial_state {
 	DIAL_CONNECTED,  /* by its own link, or that replica connected to us */
 };
 
-/* One configured address. */
+/* One address to connect to: configured, or known of a trusted key. */
 struct dial {
 	struct net *net;
-	const struct settings_address *to;
+	char *text;        /* HOST:PORT */
+	struct address at;
+	bool has_key;      /* that is expected there: */
+	struct key_id key;
+	bool has_found;    /* what was there the last time: */
+	struct key_id found;
 	enum dial_state state;
 	ev_io io;          /* waits for connect() */
 	ev_timer timer;    /* the next attempt, or the end of this one */
@@ -65,6 +80,11 @@ struct dial {
 	struct log_limit limit;
 };
 
+/* Whose address it is, as far as limits go: an IPv4 address, or the network part of one of IPv6. */
+struct host {
+	uint8_t b[9];
+};
+
 enum link_state { LINK_STRANGER, LINK_PEER, LINK_CLIENT, LINK_LEAVING };
 
 /* One connection. */
@@ -74,6 +94,12 @@ struct link {
 	struct conn *conn;
 	enum link_state state;
 	bool local;
+	struct host host;
+	const struct tls *tls; /* NULL: plain */
+	bool proven;         /* whose key the other side has: */
+	struct key_id key;
+	enum trust_role role;
+	bool guest;          /* a stranger that may show an invitation */
 	struct dial *dial;   /* that made it, or NULL */
 	struct peer *peer;
 	struct session *session;
@@ -81,6 +107,7 @@ struct link {
 	char why[TEXT_MAX];  /* what the other side, or we, gave as the reason */
 	bool why_refused;    /* and that trying again soon is no use */
 	bool why_duplicate;
+	bool why_stranger;   /* it waits for a person there */
 	int64_t since_ns;
 	double since;
 };
@@ -90,9 +117,12 @@ struct net {
 	struct listener *listeners;
 	size_t n_listeners;
 	char *address;        /* of the first, as bound */
+	struct address outside[2]; /* of this machine, IPv4 and IPv6; sa_len 0: none known */
 	char *socket;         /* path, once it is ours */
-	struct dial *dials;
-	size_t n_dials;
+	struct dial **dials;
+	size_t n_dials, cap_dials;
+	struct host good[GOOD_HOSTS]; /* somebody trusted came from there, the last first */
+	size_t n_good;
 	struct link *links;
 	struct link *peers[NET_PEERS_MAX];
 	size_t n_links;
@@ -103,6 +133,8 @@ struct net {
 	struct log_limit limit_accept, limit_stranger;
 };
 
+static void dial_plan(struct dial *dial, double seconds);
+static double jitter(double seconds);
 static void dial_soon(struct dial *dial, bool good);
 static void dial_end(struct dial *dial, const char *error, bool refused);
 
@@ -112,8 +144,10 @@ static void listen_update(struct net *net)
 {
 	for (size_t i = 0; i < net->n_listeners; i++) {
 		struct listener *l = &net->listeners[i];
-		bool want = net->accepting && !ev_is_active(&net->breath) &&
-			    net->strangers[l->local] < NET_STRANGERS_MAX;
+		/* With TLS, each connection is judged when it comes. */
+		bool full = net->strangers[l->local] >= NET_STRANGERS_MAX &&
+			    (l->local || !keyring_tls(net->d->keyring));
+		bool want = net->accepting && !ev_is_active(&net->breath) && !full;
 		if (want)
 			ev_io_start(net->d->loop, &l->io);
 		else
@@ -121,7 +155,86 @@ static void listen_update(struct net *net)
 	}
 }
 
-static void link_new(struct net *net, int fd, bool local, struct dial *dial, const char *address);
+static struct link *link_new(struct net *net, int fd, bool local, struct dial *dial,
+			     const char *address);
+static void link_leave(struct link *l);
+static void link_why(struct link *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static struct host host_of(const struct sockaddr_storage *sa)
+{
+	struct host h = {{sa->ss_family == AF_INET6}};
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+	if (sa->ss_family == AF_INET6) {
+		memcpy(&in6, sa, sizeof(in6));
+		memcpy(h.b + 1, &in6.sin6_addr, 8);
+	} else if (sa->ss_family == AF_INET) {
+		memcpy(&in, sa, sizeof(in));
+		memcpy(h.b + 1, &in.sin_addr, 4);
+	}
+	return h;
+}
+
+static bool host_eq(const struct host *a, const struct host *b)
+{
+	return memcmp(a->b, b->b, sizeof(a->b)) == 0;
+}
+
+static bool host_is_good(const struct net *net, const struct host *host)
+{
+	for (size_t i = 0; i < net->n_good; i++)
+		if (host_eq(&net->good[i], host))
+			return true;
+	for (size_t i = 0; i < net->n_dials; i++) {
+		struct host called = host_of(&net->dials[i]->at.sa);
+		if (host_eq(&called, host))
+			return true;
+	}
+	return false;
+}
+
+static void host_was_good(struct net *net, const struct host *host)
+{
+	size_t at = 0;
+	while (at < net->n_good && !host_eq(&net->good[at], host))
+		at++;
+	if (at == net->n_good && at < GOOD_HOSTS)
+		net->n_good++;
+	if (at == GOOD_HOSTS)
+		at--;
+	memmove(&net->good[1], &net->good[0], at * sizeof(net->good[0]));
+	net->good[0] = *host;
+}
+
+/* May one more stranger come from there? Strangers never take the places of those who are known, and
+ * one that dallies makes room for another. */
+static bool may_enter(struct net *net, const struct host *host)
+{
+	size_t same = 0, others = 0;
+	struct link *oldest = NULL;
+	bool good = host_is_good(net, host);
+	for (struct link *l = net->links; l; l = l->next) {
+		if (l->state != LINK_STRANGER || l->local || l->dial)
+			continue;
+		same += host_eq(&l->host, host);
+		if (host_is_good(net, &l->host))
+			continue;
+		others++;
+		oldest = l; /* links stand with the newest first */
+	}
+	if (same >= (good ? FROM_GOOD_HOST : FROM_HOST))
+		return false;
+	if (good)
+		return net->strangers[0] < NET_STRANGERS_MAX;
+	if (others < NET_STRANGERS_MAX - FOR_GOOD_HOSTS)
+		return true;
+	if (ev_now(net->d->loop) - oldest->since < STRANGER_STAYS_S)
+		return false;
+	link_why(oldest, "it was too slow, and others wait");
+	conn_close(oldest->conn, oldest->why);
+	link_leave(oldest);
+	return true;
+}
 
 /* Who is at the other end of the local socket? */
 static bool local_may(int fd, struct buf *who)
@@ -162,8 +275,13 @@ static void on_accept(struct ev_loop *loop, ev_io *io, int events)
 		else
 			address_format(&text, (struct sockaddr *)&from);
 		buf_add_char(&text, '\0');
-		if (may) {
-			link_new(net, fd, l->local, NULL, (const char *)text.data);
+		struct host host = l->local ? (struct host){{0}} : host_of(&from);
+		if (!l->local && keyring_tls(net->d->keyring) && !may_enter(net, &host)) {
+			log_limited(&net->limit_stranger, LEVEL_WARNING,
+				    "%s: too many connections of strangers", (const char *)text.data);
+			close(fd);
+		} else if (may) {
+			link_new(net, fd, l->local, NULL, (const char *)text.data)->host = host;
 		} else {
 			log_limited(&net->limit_stranger, LEVEL_WARNING,
 				    "refused on the local socket: %s", (const char *)text.data);
@@ -316,7 +434,6 @@ failed:
 
 /* ---- links ----------------------------------------------------------------------------- */
 
-static void link_why(struct link *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static void link_why(struct link *l, const char *fmt, ...)
 {
 	va_list ap;
@@ -342,6 +459,107 @@ static void hello_send(struct net *net, struct conn *c)
 	assert(fits);
 	conn_send(c, &b);
 	buf_release(&b);
+}
+
+struct host_text {
+	char text[64];
+};
+
+/* The address without its port. */
+static struct host_text host_text(const struct link *l)
+{
+	struct host_text h;
+	snprintf(h.text, sizeof(h.text), "%.*s", (int)sizeof(h.text) - 1, l->address);
+	char *colon = strrchr(h.text, ':');
+	if (colon)
+		*colon = '\0';
+	return h;
+}
+
+static bool is_peer_role(enum trust_role role)
+{
+	return role == TRUST_PEER || role == TRUST_READER;
+}
+
+/* Its key is trusted: words are exchanged from now on. */
+static void let_in(struct link *l)
+{
+	l->role = trust_role(keyring_trust(l->net->d->keyring), &l->key);
+	if (!l->dial)
+		host_was_good(l->net, &l->host);
+	hello_send(l->net, l->conn);
+}
+
+/* We found a key at an address that we were given without an ID: a person is to say whether it is the
+ * right one. Nothing is said, and nothing that it says is heard. */
+static void found_stranger(struct link *l)
+{
+	struct net *net = l->net;
+	char id[KEY_ID_TEXT + 1];
+	key_id_write(id, &l->key);
+	bool refused = l->role == TRUST_REFUSED;
+	if (refused)
+		link_why(l, "the key there was refused with tutti untrust: %s", id);
+	else if (l->role == TRUST_STRANGER)
+		link_why(l, "the key there is not trusted yet; if it is the right one: tutti trust %s",
+			 id);
+	else
+		link_why(l, "the key there is trusted as %s, not as peer: %s",
+			 trust_role_word(l->role), id);
+	l->why_refused = true;
+	conn_close(l->conn, l->why);
+	link_leave(l);
+	daemon_touch(net->d);
+}
+
+static void join_send(struct link *l, const uint8_t proof[KEYRING_PROOF_SIZE])
+{
+	struct buf b = {0};
+	size_t mark = wire_begin_notification(&b, message_name(MESSAGE_JOIN));
+	wire_map(&b, 2);
+	wire_put_fixed(&b, "proof", proof, KEYRING_PROOF_SIZE);
+	wire_put_text(&b, "name", l->net->d->settings->name);
+	wire_finish(&b, mark);
+	conn_send(l->conn, &b);
+	buf_release(&b);
+}
+
+static void show_out(struct link *l);
+static void link_bye(struct link *l, const char *code, const char *text);
+
+static void on_link_ready(struct conn *c, const struct key_id *peer, void *ctx)
+{
+	struct link *l = ctx;
+	struct keyring *keys = l->net->d->keyring;
+	uint8_t proof[KEYRING_PROOF_SIZE];
+	(void)c;
+	if (l->state != LINK_STRANGER)
+		return;
+	l->proven = true;
+	l->key = *peer;
+	l->role = trust_role(keyring_trust(keys), peer);
+	if (key_id_eq(peer, keyring_own(keys))) {
+		l->why_refused = true;
+		link_bye(l, BYE_SELF, "this is this server itself");
+	} else if (l->dial) {
+		l->dial->found = *peer;
+		l->dial->has_found = true;
+		if (!is_peer_role(l->role)) {
+			found_stranger(l);
+			return;
+		}
+		if (keyring_proof(keys, peer, l->tls, proof))
+			join_send(l, proof);
+		let_in(l);
+	} else if (l->role == TRUST_REFUSED) {
+		link_bye(l, BYE_REFUSED, "this key was refused");
+	} else if (l->role != TRUST_STRANGER) {
+		let_in(l);
+	} else if (keyring_inviting(keys)) {
+		l->guest = true;
+	} else {
+		show_out(l);
+	}
 }
 
 /* Leaves what it was: nobody but net.c knows the connection any more. */
@@ -374,7 +592,7 @@ static void link_leave(struct link *l)
 		peer_free(p);
 		/* Addresses at which that replica answered have something to do again. */
 		for (size_t i = 0; i < net->n_dials; i++) {
-			struct dial *dial = &net->dials[i];
+			struct dial *dial = net->dials[i];
 			if (dial != l->dial && !dial->link && dial->known &&
 			    dial->state == DIAL_CONNECTED && replica_id_eq(&dial->id, &id))
 				dial_soon(dial, true);
@@ -395,6 +613,8 @@ static void link_leave(struct link *l)
 			dial_soon(dial, good || l->why_duplicate);
 		} else {
 			dial_end(dial, l->why[0] ? l->why : "the connection ended", l->why_refused);
+			if (l->why_stranger)
+				dial_plan(dial, jitter(STRANGER_RETRY_S));
 		}
 	}
 }
@@ -442,6 +662,7 @@ static void on_bye(struct link *l, const struct wire_frame *f)
 	l->why_duplicate = bytes_eq(code, bytes_of(BYE_DUPLICATE));
 	l->why_refused =
 		bytes_eq(code, bytes_of(BYE_SELF)) || bytes_eq(code, bytes_of(BYE_VERSION));
+	l->why_stranger = bytes_eq(code, bytes_of(BYE_STRANGER));
 	conn_close(l->conn, l->why[0] ? l->why : "it said bye");
 	link_leave(l);
 }
@@ -490,8 +711,33 @@ static void hello_of_client(struct link *l)
 	net->clients++;
 	l->state = LINK_CLIENT;
 	conn_greeted(l->conn);
-	l->session = session_new(net->d->sessions, l->conn);
+	l->session = session_new(net->d->sessions, l->conn,
+				 l->proven && l->role == TRUST_VIEWER ? PARTY_VIEWER : PARTY_CLIENT);
 	listen_update(net);
+}
+
+/* A replica belongs to the key under which it was seen first. */
+static bool replica_is_its_own(struct link *l, const struct replica_id *id)
+{
+	struct keyring *keys = l->net->d->keyring;
+	struct key_id other;
+	bool changed;
+	char text[KEY_ID_TEXT + 1];
+	if (!l->proven)
+		return true;
+	bool ok = trust_bind(keyring_trust(keys), &l->key, id, &other, &changed);
+	if (changed)
+		keyring_changed(keys);
+	if (ok)
+		return true;
+	key_id_write(text, &other);
+	log_error("%s says that it is a replica that belongs to another key, %s; if that machine has "
+		  "a new key now, untrust the old one", l->address, text);
+	daemon_event(l->net->d, "stranger", (struct bytes){0}, bytes_of(l->address),
+		     bytes_of("it says that it is a replica of another key"));
+	l->why_refused = true;
+	link_bye(l, BYE_REFUSED, "this replica is known under another key");
+	return false;
 }
 
 static void hello_of_peer(struct link *l, const struct wire_frame *f)
@@ -515,6 +761,8 @@ static void hello_of_peer(struct link *l, const struct wire_frame *f)
 		link_bye(l, BYE_REFUSED, "the name of the other server cannot be taken");
 		return;
 	}
+	if (!replica_is_its_own(l, &id))
+		return;
 	if (l->dial) { /* it answered, whatever comes of it */
 		l->dial->known = true;
 		l->dial->id = id;
@@ -535,7 +783,7 @@ static void hello_of_peer(struct link *l, const struct wire_frame *f)
 	char *named = xmalloc(name.len + 1);
 	memcpy(named, name.p, name.len);
 	named[name.len] = '\0';
-	const char *address = l->dial ? l->dial->to->text : l->address;
+	const char *address = l->dial ? l->dial->text : l->address;
 	int r = number == NET_PEERS_MAX ? -EMFILE
 		: engine_peer_up(daemon_feed(d), number, &id, named, address, seq);
 	if (r < 0) {
@@ -551,10 +799,12 @@ static void hello_of_peer(struct link *l, const struct wire_frame *f)
 	net->peers[number] = l;
 	conn_greeted(l->conn);
 	l->peer = peer_new(d, l->conn, number, &id, named, address);
+	if (l->dial && l->proven)
+		keyring_joined(d->keyring, &l->key);
 	if (l->dial)
 		dial_connected(l->dial, &id);
 	for (size_t i = 0; i < net->n_dials; i++) {
-		struct dial *dial = &net->dials[i];
+		struct dial *dial = net->dials[i];
 		if (!dial->link && !ev_is_active(&dial->io) && dial->known &&
 		    replica_id_eq(&dial->id, &id))
 			dial_connected(dial, &id);
@@ -565,10 +815,72 @@ static void hello_of_peer(struct link *l, const struct wire_frame *f)
 	listen_update(net);
 }
 
+/* A stranger is told why it does not get in, and that is all. */
+static void show_out(struct link *l)
+{
+	char id[KEY_ID_TEXT + 1], text[TEXT_MAX];
+	key_id_write(id, &l->key);
+	keyring_asked(l->net->d->keyring, &l->key, host_text(l).text);
+	snprintf(text, sizeof(text), "this key is not trusted here yet; who runs this server says "
+				     "yes with: tutti trust %s", id);
+	link_bye(l, BYE_STRANGER, text);
+}
+
+/* The first words of somebody whose key is not known, while an invitation is open. */
+static void on_guest(struct link *l, const struct wire_frame *f)
+{
+	char why[MESSAGE_TEXT_MAX];
+	uint8_t proof[KEYRING_PROOF_SIZE];
+	struct bytes name;
+	if (f->kind == WIRE_RESPONSE ||
+	    message_check(f, PARTY_GUEST, PHASE_STRANGER, why) != MESSAGE_JOIN) {
+		show_out(l);
+		return;
+	}
+	wire_get_fixed(f->params, "proof", proof, sizeof(proof));
+	wire_get_str(f->params, "name", &name);
+	char *text = xasprintf("%.*s", (int)name.len, (const char *)name.p);
+	bool good = !settings_name_problem(name)[0] &&
+		    keyring_take_invitation(l->net->d->keyring, &l->key, l->tls, proof, text);
+	free(text);
+	l->guest = false;
+	if (good)
+		let_in(l);
+	else
+		link_bye(l, BYE_REFUSED, "this invitation is not good (any more); each is good once, "
+					 "for ten minutes");
+}
+
+/* Who may speak there, as far as is known. */
+static unsigned parties_of(const struct link *l)
+{
+	if (l->local)
+		return PARTY_CLIENT;
+	if (!l->proven)
+		return l->dial ? PARTY_PEER : PARTY_PEER | PARTY_CLIENT;
+	switch (l->role) {
+	case TRUST_PEER:
+	case TRUST_READER:
+		return PARTY_PEER;
+	case TRUST_CLIENT:
+		return PARTY_CLIENT;
+	case TRUST_VIEWER:
+		return PARTY_VIEWER;
+	case TRUST_REFUSED:
+	case TRUST_STRANGER:
+		break;
+	}
+	return 0;
+}
+
 static void on_stranger(struct link *l, const struct wire_frame *f)
 {
 	char why[MESSAGE_TEXT_MAX];
-	unsigned from = l->dial ? PARTY_PEER : l->local ? PARTY_CLIENT : PARTY_PEER | PARTY_CLIENT;
+	unsigned from = parties_of(l);
+	if (l->guest) {
+		on_guest(l, f);
+		return;
+	}
 	int m = f->kind == WIRE_RESPONSE ? -1 : message_check(f, from, PHASE_STRANGER, why);
 	uint64_t proto;
 	/* The version comes first: another one may have another hello. */
@@ -583,6 +895,8 @@ static void on_stranger(struct link *l, const struct wire_frame *f)
 		link_bye(l, BYE_VERSION, text);
 	} else if (m == MESSAGE_BYE) {
 		on_bye(l, f);
+	} else if (m == MESSAGE_JOIN) {
+		; /* it was let in already, and did not hear of it */
 	} else if (m == MESSAGE_HELLO) {
 		struct bytes role;
 		wire_get_str(f->params, "role", &role);
@@ -626,7 +940,8 @@ static void on_link_drained(struct conn *c, void *ctx)
 	daemon_touch(l->net->d); /* this turn's end sends on */
 }
 
-static void link_new(struct net *net, int fd, bool local, struct dial *dial, const char *address)
+static struct link *link_new(struct net *net, int fd, bool local, struct dial *dial,
+			     const char *address)
 {
 	static const struct conn_callbacks callbacks = {
 		.on_frame = on_link_frame, .on_close = on_link_close, .on_drained = on_link_drained,
@@ -639,11 +954,18 @@ static void link_new(struct net *net, int fd, bool local, struct dial *dial, con
 	net->links = l;
 	net->n_links++;
 	net->strangers[local]++;
+	l->since = ev_now(net->d->loop);
 	l->conn = conn_new(net->d->loop, fd, &callbacks, l);
 	if (dial)
 		dial->link = l;
-	hello_send(net, l->conn);
+	struct tls_context *tls = local ? NULL : keyring_tls(net->d->keyring);
+	if (tls)
+		l->tls = secure_start(l->conn, tls, dial != NULL,
+				      dial && dial->has_key ? &dial->key : NULL, on_link_ready, l);
+	else
+		hello_send(net, l->conn);
 	listen_update(net);
+	return l;
 }
 
 /* ---- dialing --------------------------------------------------------------------------- */
@@ -694,9 +1016,9 @@ static void dial_end(struct dial *dial, const char *error, bool refused)
 	if (strcmp(dial->said, dial->error) != 0) {
 		snprintf(dial->said, sizeof(dial->said), "%s", dial->error);
 		log_limited(&dial->limit, LEVEL_WARNING, "%s %s: %s; trying again",
-			    refused ? "refused:" : "no connection with", dial->to->text, error);
+			    refused ? "refused:" : "no connection with", dial->text, error);
 	} else {
-		log_debug("no connection with %s: %s", dial->to->text, error);
+		log_debug("no connection with %s: %s", dial->text, error);
 	}
 }
 
@@ -732,7 +1054,7 @@ static void on_dial_io(struct ev_loop *loop, ev_io *w, int events)
 		dial_connect_failed(dial, error);
 		return;
 	}
-	link_new(dial->net, fd, false, dial, dial->to->text);
+	(void)link_new(dial->net, fd, false, dial, dial->text);
 }
 
 /* Is the replica behind that address connected, or being dialed, by another way? */
@@ -746,7 +1068,7 @@ static bool dial_needless(struct dial *dial)
 		return true;
 	}
 	for (size_t i = 0; i < net->n_dials; i++) {
-		struct dial *other = &net->dials[i];
+		struct dial *other = net->dials[i];
 		if (other != dial && other->known && replica_id_eq(&other->id, &dial->id) &&
 		    other->state == DIAL_CONNECTING) {
 			dial_plan(dial, jitter(RETRY_MIN_S));
@@ -759,18 +1081,29 @@ static bool dial_needless(struct dial *dial)
 static void dial_start(struct dial *dial)
 {
 	struct ev_loop *loop = dial->net->d->loop;
+	const struct keyring *keys = dial->net->d->keyring;
+	bool self = dial->has_key && key_id_eq(&dial->key, keyring_own(keys));
+	if (dial->has_key && !is_peer_role(trust_role(keyring_trust(keys), &dial->key))) {
+		/* Until somebody says something else: net_key_changed(). */
+		dial->state = DIAL_WAITING;
+		dial->tried = dial->refused = true;
+		dial->retry_at = 0;
+		snprintf(dial->error, sizeof(dial->error), "%s",
+			 self ? "this is this server itself" : "its key is not trusted as peer");
+		return;
+	}
 	if (dial_needless(dial))
 		return;
 	dial->state = DIAL_CONNECTING;
 	dial->retry_at = 0;
 	dial->since_ns = daemon_wall_ns();
 	daemon_touch(dial->net->d);
-	int fd = socket(dial->to->at.sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(dial->at.sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0) {
 		dial_connect_failed(dial, errno);
 		return;
 	}
-	if (connect(fd, (const struct sockaddr *)&dial->to->at.sa, dial->to->at.sa_len) < 0 &&
+	if (connect(fd, (const struct sockaddr *)&dial->at.sa, dial->at.sa_len) < 0 &&
 	    errno != EINPROGRESS) {
 		int e = errno;
 		close(fd);
@@ -798,6 +1131,131 @@ static void on_dial_timer(struct ev_loop *loop, ev_timer *w, int events)
 	}
 }
 
+static struct dial *dial_add(struct net *net, const char *text, const struct address *at,
+			     const struct key_id *key)
+{
+	struct dial *dial = xcalloc(1, sizeof(*dial));
+	GROW(net->dials, net->cap_dials, net->n_dials + 1);
+	net->dials[net->n_dials++] = dial;
+	dial->net = net;
+	dial->text = xstrdup(text);
+	dial->at = *at;
+	dial->has_key = key != NULL;
+	if (key)
+		dial->key = *key;
+	dial->since_ns = daemon_wall_ns();
+	return dial;
+}
+
+/* A trusted server is called at all addresses that are known of it. */
+static void dial_known(struct net *net, const struct trust_key *key)
+{
+	struct buf ignored = {0};
+	struct address at;
+	for (size_t i = 0; is_peer_role(key->role) && i < key->n_addresses; i++) {
+		bool there = !address_parse(key->addresses[i], ADDRESS_CONNECT, &at, &ignored);
+		for (size_t k = 0; !there && k < net->n_dials; k++)
+			there = address_eq(&net->dials[k]->at, &at);
+		if (there)
+			continue;
+		struct dial *dial = dial_add(net, key->addresses[i], &at, &key->id);
+		if (net->accepting)
+			dial_start(dial);
+	}
+	buf_release(&ignored);
+}
+
+void net_key_changed(struct net *net, const struct key_id *id)
+{
+	const struct trust_key *key = trust_find(keyring_trust(net->d->keyring), id);
+	enum trust_role role = trust_role(keyring_trust(net->d->keyring), id);
+	for (struct link *l = net->links; l; l = l->next) {
+		if (l->state == LINK_LEAVING || !l->proven || !key_id_eq(&l->key, id) ||
+		    l->role == role)
+			continue;
+		l->why_refused = !is_peer_role(role);
+		link_bye(l, BYE_REFUSED, role == TRUST_REFUSED ? "this key is not trusted any more"
+							       : "this key has another role now");
+	}
+	for (size_t i = 0; i < net->n_dials; i++) {
+		struct dial *dial = net->dials[i];
+		bool meant = dial->has_key ? key_id_eq(&dial->key, id)
+					   : dial->has_found && key_id_eq(&dial->found, id);
+		if (!meant || dial->link || ev_is_active(&dial->io) || !net->accepting ||
+		    dial->state == DIAL_CONNECTED)
+			continue;
+		dial->tries = 0;
+		dial_plan(dial, 0.);
+	}
+	if (key)
+		dial_known(net, key);
+}
+
+bool net_found(const struct net *net, size_t i, const struct key_id **found, const char **address)
+{
+	if (i >= net->n_dials)
+		return false;
+	*found = net->dials[i]->has_found ? &net->dials[i]->found : NULL;
+	*address = net->dials[i]->text;
+	return true;
+}
+
+/* The first addresses of this machine that others may reach: what listeners that take all are known
+ * by. Asked once, at the start: later the server may not ask the kernel any more. */
+static void look_outside(struct net *net)
+{
+	struct ifaddrs *all;
+	if (getifaddrs(&all) < 0)
+		return;
+	for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
+		int family = i->ifa_addr && i->ifa_flags & IFF_UP ? i->ifa_addr->sa_family : 0;
+		struct address a = {.sa_len = family == AF_INET ? sizeof(struct sockaddr_in)
+								: sizeof(struct sockaddr_in6)};
+		struct address *to = &net->outside[family == AF_INET6];
+		if ((family != AF_INET && family != AF_INET6) || to->sa_len)
+			continue;
+		struct sockaddr_in6 in6;
+		memcpy(&a.sa, i->ifa_addr, a.sa_len);
+		memcpy(&in6, &a.sa, sizeof(in6));
+		if (!address_is_loopback(&a) &&
+		    !(family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&in6.sin6_addr)))
+			*to = a;
+	}
+	freeifaddrs(all);
+}
+
+char *net_outside_address(const struct net *net, struct buf *problem)
+{
+	for (size_t i = 0; i < net->n_listeners; i++) {
+		const struct listener *l = &net->listeners[i];
+		struct address a = {.sa_len = sizeof(a.sa)};
+		if (l->local || getsockname(l->io.fd, (struct sockaddr *)&a.sa, &a.sa_len) < 0 ||
+		    address_is_loopback(&a))
+			continue;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+		memcpy(&in, &a.sa, sizeof(in));
+		memcpy(&in6, &a.sa, sizeof(in6));
+		bool any = a.sa.ss_family == AF_INET ? in.sin_addr.s_addr == INADDR_ANY
+						     : IN6_IS_ADDR_UNSPECIFIED(&in6.sin6_addr);
+		in_port_t port = in.sin_port; /* at the same place for IPv6 */
+		if (any)
+			a = net->outside[a.sa.ss_family == AF_INET6];
+		if (!a.sa_len)
+			continue;
+		memcpy((uint8_t *)&a.sa + offsetof(struct sockaddr_in, sin_port), &port,
+		       sizeof(port));
+		struct buf text = {0};
+		address_format(&text, (const struct sockaddr *)&a.sa);
+		buf_add_char(&text, '\0');
+		return (char *)text.data;
+	}
+	buf_addf(problem, "this server listens on loopback only, where no other machine can come: "
+			  "start it with --listen 0.0.0.0:%d, or say the address at which it is "
+			  "reached", SETTINGS_PORT);
+	return NULL;
+}
+
 /* ---- life ------------------------------------------------------------------------------ */
 
 struct net *net_new(struct daemon *d, struct buf *problem)
@@ -813,13 +1271,15 @@ struct net *net_new(struct daemon *d, struct buf *problem)
 			goto failed;
 	if (!listen_local(net, s->socket, problem))
 		goto failed;
-	net->dials = xcalloc(s->n_peers + 1, sizeof(*net->dials));
-	net->n_dials = s->n_peers;
+	look_outside(net);
 	for (size_t i = 0; i < s->n_peers; i++) {
-		net->dials[i].net = net;
-		net->dials[i].to = &s->peers[i];
-		net->dials[i].since_ns = daemon_wall_ns();
+		const struct endpoint *to = &s->peers[i].to;
+		if (to->has_address)
+			dial_add(net, to->text, &to->at, to->has_id ? &to->id : NULL);
 	}
+	const struct trust_key *key;
+	for (size_t i = 0; (key = trust_at(keyring_trust(d->keyring), i)); i++)
+		dial_known(net, key);
 	return net;
 failed:
 	net_free(net);
@@ -831,7 +1291,7 @@ void net_start(struct net *net)
 	net->accepting = true;
 	listen_update(net);
 	for (size_t i = 0; i < net->n_dials; i++)
-		dial_start(&net->dials[i]);
+		dial_start(net->dials[i]);
 }
 
 static void close_listeners(struct net *net)
@@ -855,7 +1315,7 @@ void net_stop(struct net *net)
 {
 	close_listeners(net);
 	for (size_t i = 0; i < net->n_dials; i++) {
-		struct dial *dial = &net->dials[i];
+		struct dial *dial = net->dials[i];
 		ev_timer_stop(net->d->loop, &dial->timer);
 		if (ev_is_active(&dial->io)) {
 			ev_io_stop(net->d->loop, &dial->io);
@@ -884,6 +1344,10 @@ void net_free(struct net *net)
 		link_leave(l);
 		net->links = l->next;
 		free(l);
+	}
+	for (size_t i = 0; i < net->n_dials; i++) {
+		free(net->dials[i]->text);
+		free(net->dials[i]);
 	}
 	free(net->dials);
 	free(net->listeners);
@@ -917,8 +1381,8 @@ void net_peers_turn(struct net *net)
 const char *net_untried(const struct net *net)
 {
 	for (size_t i = 0; i < net->n_dials; i++)
-		if (!net->dials[i].tried)
-			return net->dials[i].to->text;
+		if (!net->dials[i]->tried)
+			return net->dials[i]->text;
 	return NULL;
 }
 
@@ -927,7 +1391,7 @@ const char *net_untried(const struct net *net)
 static void contact_link(const struct link *l, struct net_contact *out)
 {
 	*out = (struct net_contact){
-		.address = l->dial ? l->dial->to->text : l->address,
+		.address = l->dial ? l->dial->text : l->address,
 		.name = peer_name(l->peer),
 		.id = peer_id(l->peer),
 		.state = "connected",
@@ -936,6 +1400,7 @@ static void contact_link(const struct link *l, struct net_contact *out)
 		.in = conn_bytes_in(l->conn),
 		.out = conn_bytes_out(l->conn),
 		.dialed = l->dial != NULL,
+		.key = l->proven ? &l->key : NULL,
 	};
 }
 
@@ -957,8 +1422,9 @@ static void contact_dial(const struct dial *dial, struct net_contact *out)
 		out->retry_ms = dial->retry_at && left > 0 ? (uint64_t)(left * 1000) + 1 : 0;
 		out->tries = dial->tries;
 		out->dialed = true;
+		out->key = dial->has_key ? &dial->key : dial->has_found ? &dial->found : NULL;
 	}
-	out->address = dial->to->text;
+	out->address = dial->text;
 	out->configured = true;
 }
 
@@ -968,7 +1434,7 @@ static bool only_came(const struct net *net, const struct link *l)
 	if (l->state != LINK_PEER || l->dial)
 		return false;
 	for (size_t i = 0; i < net->n_dials; i++)
-		if (net->dials[i].known && replica_id_eq(&net->dials[i].id, peer_id(l->peer)))
+		if (net->dials[i]->known && replica_id_eq(&net->dials[i]->id, peer_id(l->peer)))
 			return false;
 	return true;
 }
@@ -976,7 +1442,7 @@ static bool only_came(const struct net *net, const struct link *l)
 bool net_contact(const struct net *net, size_t i, struct net_contact *out)
 {
 	if (i < net->n_dials) {
-		contact_dial(&net->dials[i], out);
+		contact_dial(net->dials[i], out);
 		return true;
 	}
 	i -= net->n_dials;

@@ -6,6 +6,7 @@
 #define TUTTI_NET_H
 
 #include "daemon.h"
+#include "key_id.h"
 
 struct conn;
 struct peer;
@@ -31,6 +32,14 @@ const struct address *net_bound(const struct net *net, size_t i);
 struct peer *net_peer(const struct net *net, unsigned number); /* NULL if there is none */
 void net_peers_turn(struct net *net); /* lets every peer send what it has room for */
 
+/* What people say of a key has changed: connections under another role end at once, and who is
+ * trusted now is called. */
+void net_key_changed(struct net *net, const struct key_id *id);
+/* What the i-th address that we call has shown (NULL: nothing yet); false after the last. */
+bool net_found(const struct net *net, size_t i, const struct key_id **found, const char **address);
+/* HOST:PORT at which other machines may reach this server (malloced), or NULL and why not. */
+char *net_outside_address(const struct net *net, struct buf *problem);
+
 /* A configured peer that was not yet tried to the end even once: its address, or NULL. */
 const char *net_untried(const struct net *net);
 
@@ -45,6 +54,7 @@ struct net_contact {
 	uint64_t retry_ms;         /* until the next attempt, 0: none planned */
 	uint64_t tries;
 	uint64_t in, out;          /* bytes, over all connections */
+	const struct key_id *key;    /* that it has shown, or shall; NULL: none */
 	bool dialed;               /* connected by us (or to be) */
 	bool configured;
 };

@@ -3,6 +3,7 @@
 #include "session.h"
 
 #include "conn.h"
+#include "keyring.h"
 #include "net.h"
 #include "past.h"
 #include "path.h"
@@ -60,6 +61,7 @@ struct session {
 	struct sessions *all;
 	struct session *prev, *next;
 	struct conn *conn;
+	enum message_party party;
 	struct view views[SESSION_TABLES_MAX];
 	size_t n_views;
 	uint32_t next_table;
@@ -107,11 +109,12 @@ void sessions_free(struct sessions *all)
 	free(all);
 }
 
-struct session *session_new(struct sessions *all, struct conn *c)
+struct session *session_new(struct sessions *all, struct conn *c, enum message_party party)
 {
 	struct session *s = xcalloc(1, sizeof(*s));
 	s->all = all;
 	s->conn = c;
+	s->party = party;
 	s->next_table = 1;
 	s->next = all->first;
 	if (s->next)
@@ -769,6 +772,15 @@ static void on_later_answer(struct session *s, int m, const struct wire_frame *f
 	case MESSAGE_RESTORE:
 		pasts_restore(d->pasts, a, f->params);
 		break;
+	case MESSAGE_TRUST:
+		keyring_on_trust(d->keyring, a, f->params);
+		break;
+	case MESSAGE_UNTRUST:
+		keyring_on_untrust(d->keyring, a, f->params);
+		break;
+	case MESSAGE_INVITE:
+		keyring_on_invite(d->keyring, a, f->params);
+		break;
 	default:
 		pasts_history(d->pasts, a, f->params);
 	}
@@ -782,7 +794,12 @@ void session_frame(struct session *s, const struct wire_frame *f)
 	if (f->kind == WIRE_RESPONSE)
 		snprintf(why, sizeof(why), "a response to nothing");
 	else
-		m = message_check(f, PARTY_CLIENT, PHASE_GREETED, why);
+		m = message_check(f, s->party, PHASE_GREETED, why);
+	if (m < 0 && f->kind == WIRE_REQUEST && s->party == PARTY_VIEWER &&
+	    message_check(f, PARTY_CLIENT, PHASE_GREETED, why) >= 0) {
+		refuse(s, f->id, ERROR_REFUSED, "your key is trusted as viewer, which may only look");
+		return;
+	}
 	if (m < 0 && f->kind == WIRE_REQUEST) {
 		refuse(s, f->id, ERROR_BAD_REQUEST, why);
 		return;
@@ -838,6 +855,9 @@ void session_frame(struct session *s, const struct wire_frame *f)
 	case MESSAGE_TRASH:
 	case MESSAGE_RESTORE:
 	case MESSAGE_HISTORY:
+	case MESSAGE_TRUST:
+	case MESSAGE_UNTRUST:
+	case MESSAGE_INVITE:
 		on_later_answer(s, m, f);
 		break;
 	default:

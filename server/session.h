@@ -23,7 +23,8 @@ enum {
 struct sessions *sessions_new(struct daemon *d);
 void sessions_free(struct sessions *s); /* after all sessions */
 
-struct session *session_new(struct sessions *s, struct conn *c);
+/* `party`: PARTY_CLIENT, or PARTY_VIEWER for one that may only look. */
+struct session *session_new(struct sessions *s, struct conn *c, enum message_party party);
 void session_free(struct session *s); /* its connection is lost or being left */
 /* A frame after hello, whatever it is but `bye`. */
 void session_frame(struct session *s, const struct wire_frame *f);

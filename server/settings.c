@@ -5,6 +5,7 @@
 #include "places.h"
 #include "text.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@ static const char *const level_names[] = {
 
 /* The command line as it was written. */
 struct given {
-	const char *name, *state, *socket;
+	const char *name, *state, *socket, *join;
 	struct option_list listen, peers;
 	int64_t trash_days, trash_percent, history_lines, rehash_days;
 	int log_level;
@@ -34,10 +35,10 @@ static const struct option_def options[] = {
 	{.name = "listen", .letter = 'l', .type = OPTION_LIST, .argument = "ADDR:PORT",
 	 FIELD(listen), .help = "where peers connect, port 0 picks one",
 	 .standard = "127.0.0.1:7075"},
-	{.name = "peer", .letter = 'p', .type = OPTION_LIST, .argument = "HOST:PORT", FIELD(peers),
-	 .help = "another server to keep in sync with"},
+	{.name = "peer", .letter = 'p', .type = OPTION_LIST, .argument = "[ID@]HOST:PORT", FIELD(peers),
+	 .help = "another server to keep in sync with; an ID alone is waited for"},
 	{.name = "state", .letter = 's', .type = OPTION_TEXT, .argument = "DIR", FIELD(state),
-	 .help = "index and identity", .standard = "$XDG_STATE_HOME/tutti/NAME"},
+	 .help = "index, key and trusted keys", .standard = "$XDG_STATE_HOME/tutti/NAME"},
 	{.name = "socket", .type = OPTION_TEXT, .argument = "PATH", FIELD(socket),
 	 .help = "local clients", .standard = "$XDG_RUNTIME_DIR/tutti/NAME.sock"},
 	{.name = "trash-days", .type = OPTION_NUMBER, .argument = "DAYS", FIELD(trash_days),
@@ -48,8 +49,10 @@ static const struct option_def options[] = {
 	 .most = 100000000, .help = "how many changes are remembered", .standard = "1000000"},
 	{.name = "rehash-days", .type = OPTION_NUMBER, .argument = "DAYS", FIELD(rehash_days),
 	 .most = 3650, .help = "in how many every file is read again, 0: never", .standard = "30"},
+	{.name = "join", .type = OPTION_TEXT, .argument = "FILE", FIELD(join),
+	 .help = "become a peer by the invitation in FILE, - for standard input"},
 	{.name = "plain", .type = OPTION_FLAG, FIELD(plain),
-	 .help = "no encryption; loopback addresses only, as always in this version"},
+	 .help = "no encryption, and everybody is a peer; loopback addresses only"},
 	{.name = "log-level", .type = OPTION_CHOICE, .argument = "LEVEL", .choices = level_names,
 	 FIELD(log_level), .help = "how much to log", .standard = "info"},
 	{.name = "help", .letter = 'h', .type = OPTION_FLAG, FIELD(help), .help = "print this"},
@@ -150,33 +153,101 @@ static bool take_places(struct settings *s, const struct given *g, struct buf *o
 	return true;
 }
 
-static bool take_addresses(const struct option_list *list, enum address_use use,
-			   const char *option, struct settings_address **to, size_t *n,
-			   struct buf *out)
+static bool too_many(const struct option_list *list, const char *option, struct buf *out)
+{
+	return list->n > SETTINGS_ADDRESSES_MAX &&
+	       !wrong(out, "--%s: more than %d addresses", option, SETTINGS_ADDRESSES_MAX);
+}
+
+/* Says what is wrong with one argument of an option, which `problem` begins with. */
+static bool wrong_argument(struct buf *out, const char *option, struct buf *problem)
+{
+	wrong(out, "--%s %.*s", option, (int)problem->len, (const char *)problem->data);
+	buf_release(problem);
+	return false;
+}
+
+static bool wrong_address(struct buf *out, const char *option, const char *text, const char *why)
 {
 	struct buf problem = {0};
-	bool ok = true;
-	if (list->n > SETTINGS_ADDRESSES_MAX)
-		return wrong(out, "--%s: more than %d addresses", option, SETTINGS_ADDRESSES_MAX);
-	*to = xcalloc(list->n, sizeof(**to));
-	for (size_t i = 0; ok && i < list->n; i++) {
-		struct settings_address *a = &(*to)[*n];
-		ok = address_parse(list->text[i], use, &a->at, &problem);
-		for (size_t k = 0; ok && k < *n; k++) {
-			/* but several listeners may each ask for any port */
-			if (address_port(&a->at) && address_eq(&a->at, &(*to)[k].at)) {
-				text_show(&problem, bytes_of(list->text[i]));
-				buf_addf(&problem, ": given twice");
-				ok = false;
-			}
-		}
-		if (ok) {
-			a->text = xstrdup(list->text[i]);
-			(*n)++;
-		}
+	text_show(&problem, bytes_of(text));
+	buf_addf(&problem, ": %s", why);
+	return wrong_argument(out, option, &problem);
+}
+
+static const char only_loopback[] =
+	"without encryption, Tutti uses loopback only (127.0.0.1, [::1], localhost)";
+
+static bool take_listen(struct settings *s, const struct option_list *list, struct buf *out)
+{
+	struct buf problem = {0};
+	if (too_many(list, "listen", out))
+		return false;
+	s->listen = xcalloc(list->n, sizeof(*s->listen));
+	for (size_t i = 0; i < list->n; i++) {
+		struct settings_address *a = &s->listen[i];
+		if (!address_parse(list->text[i], ADDRESS_LISTEN, &a->at, &problem))
+			return wrong_argument(out, "listen", &problem);
+		if (s->plain && !address_is_loopback(&a->at))
+			return wrong_address(out, "listen", list->text[i], only_loopback);
+		/* but several listeners may each ask for any port */
+		for (size_t k = 0; address_port(&a->at) && k < i; k++)
+			if (address_eq(&a->at, &s->listen[k].at))
+				return wrong_address(out, "listen", list->text[i], "given twice");
+		a->text = xstrdup(list->text[i]);
+		s->n_listen++;
 	}
+	return true;
+}
+
+static bool take_peers(struct settings *s, const struct option_list *list, struct buf *out)
+{
+	struct buf problem = {0};
+	if (too_many(list, "peer", out))
+		return false;
+	s->peers = xcalloc(list->n, sizeof(*s->peers));
+	for (size_t i = 0; i < list->n; i++) {
+		struct settings_peer *p = &s->peers[i];
+		p->text = xstrdup(list->text[i]);
+		s->n_peers++;
+		if (!endpoint_parse(p->text, &p->to, &problem))
+			return wrong_argument(out, "peer", &problem);
+		if (s->plain && p->to.has_id)
+			return wrong_address(out, "peer", p->text, "with --plain, no ID is checked");
+		if (s->plain && !address_is_loopback(&p->to.at))
+			return wrong_address(out, "peer", p->text, only_loopback);
+		for (size_t k = 0; p->to.has_address && k < i; k++)
+			if (s->peers[k].to.has_address && address_eq(&p->to.at, &s->peers[k].to.at))
+				return wrong_address(out, "peer", p->text, "given twice");
+	}
+	return true;
+}
+
+/* The string is a secret: never on the command line, which everybody can see. */
+static bool take_invitation(struct settings *s, const char *from, struct buf *out)
+{
+	char text[INVITATION_TEXT_MAX + 2];
+	struct buf problem = {0};
+	if (!from)
+		return true;
+	if (s->plain)
+		return wrong(out, "--join: invitations need encryption, without --plain");
+	FILE *f = strcmp(from, "-") ? fopen(from, "re") : stdin;
+	if (!f) {
+		buf_addf(out, "--join ");
+		text_show(out, bytes_of(from));
+		return wrong(out, ": %s", strerror(errno));
+	}
+	/* On a terminal, one line is enough. */
+	size_t n = 0;
+	for (int c; n < sizeof(text) && (c = getc(f)) != EOF && (c != '\n' || !n);)
+		text[n++] = (char)c;
+	if (f != stdin)
+		fclose(f);
+	bool ok = invitation_read((struct bytes){(uint8_t *)text, n}, &s->invitation, &problem);
+	explicit_bzero(text, sizeof(text));
 	if (!ok)
-		wrong(out, "--%s %.*s", option, (int)problem.len, (const char *)problem.data);
+		wrong(out, "--join: %.*s", (int)problem.len, (const char *)problem.data);
 	buf_release(&problem);
 	return ok;
 }
@@ -210,9 +281,8 @@ static bool take_all(struct settings *s, const struct given *g, const struct opt
 	s->rehash_days = (unsigned)g->rehash_days;
 	s->trash_percent = (unsigned)g->trash_percent;
 	s->history_lines = (size_t)g->history_lines;
-	return take_addresses(g->listen.n ? &g->listen : &standard, ADDRESS_LISTEN, "listen",
-			      &s->listen, &s->n_listen, out) &&
-	       take_addresses(&g->peers, ADDRESS_CONNECT, "peer", &s->peers, &s->n_peers, out);
+	return take_listen(s, g->listen.n ? &g->listen : &standard, out) &&
+	       take_peers(s, &g->peers, out) && take_invitation(s, g->join, out);
 }
 
 static void add_help(struct buf *out)
@@ -251,20 +321,18 @@ enum settings_result settings_parse(struct settings *s, int argc, char **argv, s
 	return result;
 }
 
-static void release_addresses(struct settings_address *a, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		free(a[i].text);
-	free(a);
-}
-
 void settings_release(struct settings *s)
 {
 	free(s->directory);
 	free(s->name);
 	free(s->state);
 	free(s->socket);
-	release_addresses(s->listen, s->n_listen);
-	release_addresses(s->peers, s->n_peers);
+	for (size_t i = 0; i < s->n_listen; i++)
+		free(s->listen[i].text);
+	for (size_t i = 0; i < s->n_peers; i++)
+		free(s->peers[i].text);
+	free(s->listen);
+	free(s->peers);
+	invitation_release(&s->invitation);
 	*s = (struct settings){0};
 }

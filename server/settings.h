@@ -3,6 +3,7 @@
 #define TUTTI_SETTINGS_H
 
 #include "address.h"
+#include "invitation.h"
 #include "log.h"
 #include "options.h"
 
@@ -13,6 +14,11 @@ struct settings_address {
 	struct address at;
 };
 
+struct settings_peer {
+	char *text;         /* as it was written */
+	struct endpoint to; /* with an ID, an address, or both */
+};
+
 struct settings {
 	char *directory; /* the root, as it was written */
 	char *name;      /* 1 to SETTINGS_NAME_MAX bytes of UTF-8, all visible, no '/' */
@@ -20,14 +26,15 @@ struct settings {
 	char *socket;    /* path; its folder not created */
 	struct settings_address *listen; /* at least one; port 0: any */
 	size_t n_listen;
-	struct settings_address *peers;
+	struct settings_peer *peers;
 	size_t n_peers;
 	unsigned trash_days;     /* things stay in the trash so long */
 	unsigned trash_percent;  /* of the disk: as long as they take no more */
 	size_t history_lines;    /* of the journal */
 	unsigned rehash_days;    /* every file is read again in this time; 0: never */
 	enum log_level log_level;
-	bool plain; /* asked for; connections are plain anyway */
+	struct invitation invitation; /* address NULL: none */
+	bool plain; /* no TLS; all addresses are loopback then */
 };
 
 enum settings_result {

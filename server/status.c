@@ -4,6 +4,7 @@
 
 #include "disk.h"
 #include "format.h"
+#include "keyring.h"
 #include "net.h"
 #include "peer.h"
 #include "settle.h"
@@ -249,6 +250,13 @@ static void pack_notes(struct daemon *d, const struct engine_status *s, struct b
 	for (size_t i = 0; net_contact(d->net, i, &k); i++)
 		if (k.error[0])
 			add_note(out, &n, "%s: %s", k.address, k.error);
+	const struct trust_pending *p;
+	for (size_t i = 0; (p = trust_pending_at(keyring_trust(d->keyring), i)); i++) {
+		char id[KEY_ID_TEXT + 1];
+		key_id_write(id, &p->id);
+		add_note(out, &n, "%s asks to be let in; yes: tutti trust %s, no: tutti untrust",
+			 p->address, id);
+	}
 	wire_array_end(out, mark, n);
 }
 
@@ -293,7 +301,7 @@ void status_pack(struct daemon *d, struct buf *out)
 void status_pack_peers(struct daemon *d, struct buf *out)
 {
 	struct net_contact k;
-	wire_map(out, 1);
+	wire_map(out, 2);
 	wire_key(out, "peers");
 	size_t mark = wire_array_begin(out), n = 0;
 	for (; net_contact(d->net, n, &k); n++) {
@@ -304,7 +312,7 @@ void status_pack_peers(struct daemon *d, struct buf *out)
 		for (size_t rep = 0; k.id && !name.len && rep < engine_replicas(d->engine); rep++)
 			if (replica_id_eq(&engine_ids(d->engine)[rep], k.id))
 				name = bytes_of(engine_replica(d->engine, (rep_t)rep).name);
-		wire_map(out, 11);
+		wire_map(out, k.key ? 12 : 11);
 		put_str(out, "address", bytes_of(k.address), NAME_MAX_BYTES);
 		put_str(out, "name", name, NAME_MAX_BYTES);
 		wire_put_text(out, "id", id);
@@ -316,8 +324,15 @@ void status_pack_peers(struct daemon *d, struct buf *out)
 		put_str(out, "error", bytes_of(k.error), TEXT_MAX_BYTES);
 		wire_put_uint(out, "in", k.in);
 		wire_put_uint(out, "out", k.out);
+		if (k.key) {
+			char key[KEY_ID_TEXT + 1];
+			key_id_write(key, k.key);
+			wire_put_text(out, "key", key);
+		}
 	}
 	wire_array_end(out, mark, n);
+	wire_key(out, "keys");
+	keyring_pack(d->keyring, out);
 }
 
 /* ---- progress --------------------------------------------------------------------------- */

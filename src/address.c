@@ -1,4 +1,4 @@
-/* Owns reading and writing network addresses, and which of them are let through. */
+/* Owns reading and writing network addresses. */
 #include "config.h"
 #include "address.h"
 
@@ -48,7 +48,7 @@ static bool split(const char *text, char host[HOST_MAX + 1], const char **port)
 	return true;
 }
 
-static bool is_loopback(const struct address *a)
+bool address_is_loopback(const struct address *a)
 {
 	if (a->sa.ss_family == AF_INET6) {
 		struct sockaddr_in6 in6;
@@ -87,11 +87,6 @@ bool address_parse(const char *text, enum address_use use, struct address *out,
 	const char *port_text;
 	size_t start = problem->len;
 	text_show(problem, bytes_of(text));
-	if (strchr(text, '@')) {
-		buf_addf(problem, ": an ID before the address needs encrypted connections, "
-				  "which this version does not have");
-		return false;
-	}
 	if (!split(text, host, &port_text)) {
 		buf_addf(problem, ": not an address: expected HOST:PORT or [IPV6]:PORT");
 		return false;
@@ -102,15 +97,31 @@ bool address_parse(const char *text, enum address_use use, struct address *out,
 			 use == ADDRESS_LISTEN ? 0 : 1);
 		return false;
 	}
-	if (!set_host(out, host, port) || !is_loopback(out)) {
-		buf_addf(problem, ": Tutti %s loopback only (127.0.0.1, [::1], localhost) until "
-				  "connections are encrypted; reach other machines through an ssh "
-				  "tunnel (ssh -L)",
-			 use == ADDRESS_LISTEN ? "listens on" : "connects to");
+	if (!set_host(out, host, port)) {
+		buf_addf(problem, ": the host must be an IP address (names are not looked up)");
 		return false;
 	}
 	problem->len = start;
 	return true;
+}
+
+bool endpoint_parse(const char *text, struct endpoint *out, struct buf *problem)
+{
+	const char *at = strrchr(text, '@');
+	*out = (struct endpoint){.has_id = at || !strpbrk(text, ":.[")};
+	if (out->has_id) {
+		size_t start = problem->len, len = at ? (size_t)(at - text) : strlen(text);
+		text_show(problem, bytes_of(text));
+		buf_addf(problem, ": ");
+		if (!key_id_read((struct bytes){(const uint8_t *)text, len}, &out->id, problem))
+			return false;
+		problem->len = start;
+	}
+	if (out->has_id && !at)
+		return true;
+	out->text = at ? at + 1 : text;
+	out->has_address = true;
+	return address_parse(out->text, ADDRESS_CONNECT, &out->at, problem);
 }
 
 void address_format(struct buf *out, const struct sockaddr *sa)

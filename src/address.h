@@ -3,7 +3,7 @@
 #ifndef TUTTI_ADDRESS_H
 #define TUTTI_ADDRESS_H
 
-#include "base.h"
+#include "key_id.h"
 
 #include <sys/socket.h>
 
@@ -15,14 +15,25 @@ struct address {
 enum address_use { ADDRESS_LISTEN, ADDRESS_CONNECT }; /* port 0 only for listening */
 
 /* Reads HOST:PORT. True, or false with the reason in words appended to `problem` (the text given
- * is in it, made safe to show). Only loopback addresses are let through: 127.0.0.0/8, ::1 and
- * `localhost` (which is 127.0.0.1), until connections between servers are encrypted. */
+ * is in it, made safe to show). `localhost` is 127.0.0.1. */
 bool address_parse(const char *text, enum address_use use, struct address *out,
 		   struct buf *problem);
 
 /* "127.0.0.1:7075", "[::1]:7075"; "?" for other families. Of any sockaddr, e.g. of accept(). */
 void address_format(struct buf *out, const struct sockaddr *sa);
 
+/* "ID@HOST:PORT", "HOST:PORT", or "ID" alone: whose key is expected there, and where that is. */
+struct endpoint {
+	bool has_id, has_address;
+	struct key_id id;
+	const char *text; /* the address, in what was read */
+	struct address at;
+};
+/* As address_parse(), for connecting. */
+bool endpoint_parse(const char *text, struct endpoint *out, struct buf *problem);
+
+/* 127.0.0.0/8 or ::1: nobody outside the machine hears or says anything. */
+bool address_is_loopback(const struct address *a);
 uint16_t address_port(const struct address *a);
 bool address_eq(const struct address *a, const struct address *b);
 

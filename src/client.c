@@ -14,6 +14,8 @@
 #include "address.h"
 #include "conn.h"
 #include "message.h"
+#include "places.h"
+#include "secure.h"
 #include "text.h"
 
 #include <errno.h>
@@ -40,6 +42,9 @@ struct client {
 	void *ctx;
 	char *address;
 	char *program;
+	struct endpoint to;   /* what the address says */
+	struct identity *identity;
+	struct tls_context *tls; /* NULL until it is needed */
 	bool reconnect;
 	enum client_state state;
 	struct conn *conn;    /* GREETING, UP, and until its on_close() */
@@ -147,8 +152,15 @@ static void on_bye(struct client *c, const msgpack_object *params)
 	struct bytes code, text;
 	message_error_parts(params, &code, &text);
 	buf_clear(&c->farewell);
-	buf_addf(&c->farewell, "the server ended the connection: ");
-	buf_add(&c->farewell, text.len ? text.p : code.p, text.len ? text.len : code.len);
+	if (c->tls && bytes_eq(code, bytes_of(BYE_STRANGER))) {
+		char id[KEY_ID_TEXT + 1];
+		key_id_write(id, identity_id(c->identity));
+		buf_addf(&c->farewell, "this client's key is not trusted there yet; who runs that "
+				       "server says yes with: tutti trust %s --role client", id);
+	} else {
+		buf_addf(&c->farewell, "the server ended the connection: ");
+		buf_add(&c->farewell, text.len ? text.p : code.p, text.len ? text.len : code.len);
+	}
 	buf_add_char(&c->farewell, '\0');
 	conn_close(c->conn, "bye");
 }
@@ -255,6 +267,12 @@ static void say_hello(struct client *c)
 	buf_release(&frame);
 }
 
+static void on_ready(struct conn *conn, const struct key_id *peer, void *ctx)
+{
+	(void)conn, (void)peer; /* the one that was expected */
+	say_hello(ctx);
+}
+
 static void connected(struct client *c)
 {
 	static const struct conn_callbacks callbacks = {.on_frame = on_frame, .on_close = on_close};
@@ -263,7 +281,10 @@ static void connected(struct client *c)
 	c->conn = conn_new(c->loop, c->fd, &callbacks, c);
 	c->fd = -1;
 	c->state = GREETING;
-	say_hello(c);
+	if (c->to.has_id)
+		secure_start(c->conn, c->tls, true, &c->to.id, on_ready, c);
+	else
+		say_hello(c);
 }
 
 static const char *connect_problem(int error)
@@ -308,7 +329,7 @@ static void on_writable(struct ev_loop *loop, ev_io *w, int revents)
 }
 
 /* The address was checked by client_find(), but callers may bring their own. */
-static bool socket_address(const char *text, struct address *out)
+static bool socket_address(const char *text, struct endpoint *out)
 {
 	struct buf problem = {0};
 	if (strchr(text, '/')) {
@@ -316,31 +337,53 @@ static bool socket_address(const char *text, struct address *out)
 		if (strlen(text) >= sizeof(un.sun_path))
 			return false;
 		memcpy(un.sun_path, text, strlen(text) + 1);
-		memset(out, 0, sizeof(*out));
-		memcpy(&out->sa, &un, sizeof(un));
-		out->sa_len = sizeof(un);
+		*out = (struct endpoint){.has_address = true};
+		memcpy(&out->at.sa, &un, sizeof(un));
+		out->at.sa_len = sizeof(un);
 		return true;
 	}
-	bool ok = address_parse(text, ADDRESS_CONNECT, out, &problem);
+	bool ok = endpoint_parse(text, out, &problem) && out->has_address &&
+		  (out->has_id || address_is_loopback(&out->at));
 	buf_release(&problem);
 	return ok;
 }
 
+/* Our key, read or made when it is first needed. False with the reason. */
+static bool have_key(struct client *c, struct buf *problem)
+{
+	if (c->tls)
+		return true;
+	char *dir = place_client();
+	if (!dir)
+		buf_addf(problem, "no home directory for the key of this client");
+	if (dir && identity_open(&c->identity, dir, problem) == 0)
+		c->tls = tls_context_new(c->identity);
+	free(dir);
+	return c->tls;
+}
+
 static void attempt(struct client *c)
 {
-	struct address to;
+	struct buf problem = {0};
 	c->tries++;
-	if (!socket_address(c->address, &to)) {
+	if (!socket_address(c->address, &c->to)) {
 		lost(c, "not an address to connect to");
 		return;
 	}
-	c->fd = socket(to.sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (c->to.has_id && !have_key(c, &problem)) {
+		buf_add_char(&problem, '\0');
+		lost(c, (const char *)problem.data);
+		buf_release(&problem);
+		return;
+	}
+	const struct address *to = &c->to.at;
+	c->fd = socket(to->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (c->fd < 0) {
 		lost(c, strerror(errno));
 		return;
 	}
 	c->state = CONNECTING;
-	if (!connect(c->fd, (struct sockaddr *)&to.sa, to.sa_len)) {
+	if (!connect(c->fd, (const struct sockaddr *)&to->sa, to->sa_len)) {
 		connected(c);
 	} else if (errno == EINPROGRESS) {
 		ev_io_set(&c->writable, c->fd, EV_WRITE);
@@ -396,6 +439,8 @@ void client_free(struct client *c)
 	buf_release(&c->reason);
 	buf_release(&c->farewell);
 	buf_release(&c->server);
+	tls_context_free(c->tls);
+	identity_free(c->identity);
 	free(c->calls);
 	free(c->address);
 	free(c->program);

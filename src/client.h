@@ -16,8 +16,9 @@ struct client;
 enum { EXIT_NO_SERVER = 3 };
 
 /* Says which server is meant: `wanted` if not NULL, else $TUTTI_SERVER, else the only local
- * server that answers. A server is given as a socket's path (with a '/'), as HOST:PORT, or by the
- * name of a local one. 0 with its address (a path or HOST:PORT, no NUL at the end) appended to
+ * server that answers. A server is given as a socket's path (with a '/'), as ID@HOST:PORT (without
+ * an ID it is not encrypted, and must be on loopback), or by the name of a local one. 0 with its
+ * address (as given, or a path; no NUL at the end) appended to
  * `address`, or negative with one or more lines in words appended to `problem` (safe to show, no
  * newline at the end): -EINVAL: not an address to connect to; -ENOENT: no such server runs here;
  * -ENOTUNIQ: several do (they are listed). Asks the kernel only, never waits for a server. */
@@ -50,7 +51,8 @@ typedef void client_answer_cb(void *ctx, const msgpack_object *result,
 
 /* Starts to connect to `address` (see client_find()) at the loop's next turn. Without `reconnect`
  * the first failure or loss is the last; with it attempts go on, 0.1 s to 10 s apart, with jitter.
- * `program` is the name in our hello. The callbacks' struct is copied, members may be NULL. */
+ * `program` is the name in our hello. The callbacks' struct is copied, members may be NULL.
+ * For ID@HOST:PORT the client has a key, in place_client(), which is made when it is first needed. */
 struct client *client_new(struct ev_loop *loop, const char *address, const char *program,
 			  bool reconnect, const struct client_callbacks *callbacks, void *ctx);
 void client_free(struct client *c); /* no callback comes any more; not from inside a callback */

@@ -131,11 +131,11 @@ static int find_local(const char *name, struct buf *address, struct buf *problem
 
 int client_find(const char *wanted, struct buf *address, struct buf *problem)
 {
-	struct address ignored;
+	struct endpoint to;
 	const char *variable = getenv("TUTTI_SERVER");
 	if (!wanted && variable && *variable)
 		wanted = variable;
-	if (!wanted || !strpbrk(wanted, "/:"))
+	if (!wanted || !strpbrk(wanted, "/:@"))
 		return find_local(wanted, address, problem);
 	if (strchr(wanted, '/')) {
 		if (strlen(wanted) > place_socket_path_max()) {
@@ -143,7 +143,13 @@ int client_find(const char *wanted, struct buf *address, struct buf *problem)
 			buf_addf(problem, ": too long for a socket");
 			return -EINVAL;
 		}
-	} else if (!address_parse(wanted, ADDRESS_CONNECT, &ignored, problem)) {
+	} else if (!endpoint_parse(wanted, &to, problem)) {
+		return -EINVAL;
+	} else if (!to.has_address || (!to.has_id && !address_is_loopback(&to.at))) {
+		text_show(problem, bytes_of(wanted));
+		buf_addf(problem, to.has_id ? ": the address is missing, expected ID@HOST:PORT"
+					    : ": another machine is reached only as ID@HOST:PORT, "
+					      "with the ID that its server says when it starts");
 		return -EINVAL;
 	}
 	buf_addf(address, "%s", wanted);

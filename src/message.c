@@ -204,8 +204,19 @@ static const struct field peer_fields[] = {
 	F("error", STR, .max = TEXT_MAX_BYTES),
 	F("in", UINT),
 	F("out", UINT),
+	F("key", STR, .max = NAME_MAX_BYTES, OPTIONAL),
 };
 SHAPE(peer, "peer", false);
+
+static const struct field trusted_fields[] = {
+	F("key", STR, .max = NAME_MAX_BYTES),
+	F("role", CHOICE, .choices = "peer|read-only|client|viewer|refused|pending"),
+	F("name", STR, .max = NAME_MAX_BYTES),
+	F("addresses", STR, .max = TEXT_MAX_BYTES, .many = 8),
+	F("since", INT),
+	F("tries", UINT),
+};
+SHAPE(trusted, "key", false);
 
 static const struct field transfer_fields[] = {
 	F("path", PATH),
@@ -299,8 +310,8 @@ SHAPE(past, "past", false);
 
 static const struct shape *const shapes[] = {
 	&seen, &entry, &head, &dot, &mode, &held, &trouble,
-	&answer, &line, &event, &content, &holder, &peer, &transfer, &walk, &replica, &problem,
-	&version, &conflict, &item, &past,
+	&answer, &line, &event, &content, &holder, &peer, &trusted, &transfer, &walk, &replica,
+	&problem, &version, &conflict, &item, &past,
 };
 
 /* ---- fields of the methods -------------------------------------------------------------- */
@@ -491,6 +502,36 @@ static const struct field row_result[] = {
 
 static const struct field peers_result[] = {
 	F("peers", SHAPE, OF(peer), .many = LIST_MAX),
+	F("keys", SHAPE, OF(trusted), .many = LIST_MAX, OPTIONAL),
+};
+
+static const struct field join_fields[] = {
+	F("proof", HASH),
+	F("name", STR, .max = NAME_MAX_BYTES),
+};
+
+static const struct field trust_fields[] = {
+	F("key", STR, .max = NAME_MAX_BYTES),
+	F("role", CHOICE, .choices = "peer|read-only|client|viewer", OPTIONAL),
+	F("name", STR, .max = NAME_MAX_BYTES, OPTIONAL),
+	F("address", STR, .max = NAME_MAX_BYTES, OPTIONAL),
+};
+static const struct field untrust_fields[] = {
+	F("key", STR, .max = NAME_MAX_BYTES),
+};
+static const struct field trust_result[] = {
+	F("key", STR, .max = NAME_MAX_BYTES),
+	F("role", STR, .max = 64),
+	F("name", STR, .max = NAME_MAX_BYTES),
+};
+
+static const struct field invite_fields[] = {
+	F("role", CHOICE, .choices = "peer|read-only", OPTIONAL),
+	F("address", STR, .max = NAME_MAX_BYTES, OPTIONAL),
+};
+static const struct field invite_result[] = {
+	F("invitation", STR, .max = 512),
+	F("seconds", UINT),
 };
 
 static const struct field conflicts_fields[] = {
@@ -582,7 +623,7 @@ static bool key_is(const msgpack_object *params, const char *key, const char *va
 static const char *hello_rule(const msgpack_object *params, unsigned from)
 {
 	if (key_is(params, "role", "client"))
-		return from & PARTY_CLIENT ? NULL : "a server answers with role \"peer\"";
+		return from & (PARTY_CLIENT | PARTY_VIEWER) ? NULL : "clients are not served here";
 	if (!(from & (PARTY_PEER | PARTY_SERVER)))
 		return "peers are not served here";
 	if (!wire_get(params, "id") || !wire_get(params, "seq"))
@@ -646,7 +687,8 @@ struct method {
 };
 
 enum {
-	FROM_ALL = PARTY_PEER | PARTY_CLIENT | PARTY_SERVER,
+	FROM_ALL = PARTY_PEER | PARTY_CLIENT | PARTY_VIEWER | PARTY_SERVER,
+	FROM_CLIENTS = PARTY_CLIENT | PARTY_VIEWER, /* what decides nothing */
 	PHASE_ALL = PHASE_STRANGER | PHASE_GREETED,
 };
 
@@ -656,6 +698,7 @@ enum {
 #define CALL(who) .kind = WIRE_REQUEST, .from = (who), .phase = PHASE_GREETED
 
 static const struct method methods[MESSAGES_N] = {
+	[MESSAGE_JOIN] = {NOTE(PARTY_GUEST | PARTY_PEER, PHASE_STRANGER), WITH(join_fields)},
 	[MESSAGE_HELLO] = {NOTE(FROM_ALL, PHASE_STRANGER), WITH(hello_fields), .rule = hello_rule},
 	[MESSAGE_BYE] = {NOTE(FROM_ALL, PHASE_ALL), WITH(error_fields)},
 	[MESSAGE_PING] = {NOTE(FROM_ALL, PHASE_GREETED)},
@@ -669,28 +712,31 @@ static const struct method methods[MESSAGES_N] = {
 	[MESSAGE_RESYNC] = {CALL(PARTY_PEER | PARTY_CLIENT), WITH(resync_fields),
 			    GIVES(resync_result), .rule = resync_rule},
 
-	[MESSAGE_TABLE_OPEN] = {CALL(PARTY_CLIENT), WITH(open_fields), GIVES(open_result)},
-	[MESSAGE_TABLE_WINDOW] = {CALL(PARTY_CLIENT), WITH(window_fields), GIVES(rows_fields),
+	[MESSAGE_TABLE_OPEN] = {CALL(FROM_CLIENTS), WITH(open_fields), GIVES(open_result)},
+	[MESSAGE_TABLE_WINDOW] = {CALL(FROM_CLIENTS), WITH(window_fields), GIVES(rows_fields),
 				  .rule = window_rule},
-	[MESSAGE_TABLE_FIND] = {CALL(PARTY_CLIENT), WITH(find_fields), GIVES(find_result)},
-	[MESSAGE_TABLE_LOCATE] = {CALL(PARTY_CLIENT), WITH(locate_fields), GIVES(locate_result)},
-	[MESSAGE_TABLE_FOLD] = {CALL(PARTY_CLIENT), WITH(fold_fields), GIVES(fold_result)},
-	[MESSAGE_TABLE_CLOSE] = {CALL(PARTY_CLIENT), WITH(close_fields)},
-	[MESSAGE_STATUS] = {CALL(PARTY_CLIENT), GIVES(status_fields)},
-	[MESSAGE_WAIT] = {CALL(PARTY_CLIENT), WITH(wait_fields), GIVES(wait_result)},
-	[MESSAGE_EVENTS] = {CALL(PARTY_CLIENT), WITH(events_fields), GIVES(events_result)},
-	[MESSAGE_ROW] = {CALL(PARTY_CLIENT), WITH(row_fields), GIVES(row_result)},
-	[MESSAGE_PEERS] = {CALL(PARTY_CLIENT), GIVES(peers_result)},
+	[MESSAGE_TABLE_FIND] = {CALL(FROM_CLIENTS), WITH(find_fields), GIVES(find_result)},
+	[MESSAGE_TABLE_LOCATE] = {CALL(FROM_CLIENTS), WITH(locate_fields), GIVES(locate_result)},
+	[MESSAGE_TABLE_FOLD] = {CALL(FROM_CLIENTS), WITH(fold_fields), GIVES(fold_result)},
+	[MESSAGE_TABLE_CLOSE] = {CALL(FROM_CLIENTS), WITH(close_fields)},
+	[MESSAGE_STATUS] = {CALL(FROM_CLIENTS), GIVES(status_fields)},
+	[MESSAGE_WAIT] = {CALL(FROM_CLIENTS), WITH(wait_fields), GIVES(wait_result)},
+	[MESSAGE_EVENTS] = {CALL(FROM_CLIENTS), WITH(events_fields), GIVES(events_result)},
+	[MESSAGE_ROW] = {CALL(FROM_CLIENTS), WITH(row_fields), GIVES(row_result)},
+	[MESSAGE_PEERS] = {CALL(FROM_CLIENTS), GIVES(peers_result)},
+	[MESSAGE_TRUST] = {CALL(PARTY_CLIENT), WITH(trust_fields), GIVES(trust_result)},
+	[MESSAGE_UNTRUST] = {CALL(PARTY_CLIENT), WITH(untrust_fields), GIVES(trust_result)},
+	[MESSAGE_INVITE] = {CALL(PARTY_CLIENT), WITH(invite_fields), GIVES(invite_result)},
 
-	[MESSAGE_CONFLICTS] = {CALL(PARTY_CLIENT), WITH(conflicts_fields), GIVES(conflicts_result)},
+	[MESSAGE_CONFLICTS] = {CALL(FROM_CLIENTS), WITH(conflicts_fields), GIVES(conflicts_result)},
 	[MESSAGE_RESOLVE] = {CALL(PARTY_CLIENT), WITH(resolve_fields), GIVES(resolve_result),
 			     .rule = resolve_rule},
 	[MESSAGE_UNDO] = {CALL(PARTY_CLIENT), WITH(undo_fields), GIVES(undo_result)},
-	[MESSAGE_TRASH] = {CALL(PARTY_PEER | PARTY_CLIENT), WITH(trash_fields),
+	[MESSAGE_TRASH] = {CALL(PARTY_PEER | FROM_CLIENTS), WITH(trash_fields),
 			   GIVES(trash_result)},
 	[MESSAGE_RESTORE] = {CALL(PARTY_CLIENT), WITH(restore_fields), GIVES(restore_result),
 			     .rule = restore_rule},
-	[MESSAGE_HISTORY] = {CALL(PARTY_CLIENT), WITH(history_fields), GIVES(history_result)},
+	[MESSAGE_HISTORY] = {CALL(FROM_CLIENTS), WITH(history_fields), GIVES(history_result)},
 
 	[MESSAGE_TABLE_ROWS] = {NOTE(PARTY_SERVER, PHASE_GREETED), WITH(rows_fields)},
 	[MESSAGE_EVENT] = {NOTE(PARTY_SERVER, PHASE_GREETED), WITH(event_fields)},
@@ -766,7 +812,7 @@ static void write_fields(struct buf *out, const struct field *fields, size_t n)
 
 void message_write(struct buf *out, enum message m)
 {
-	static const char *const parties[] = {"peer", "client", "server"};
+	static const char *const parties[] = {"peer", "client", "viewer", "server", "guest"};
 	const struct method *t = &methods[m];
 	const char *comma = " from ";
 	buf_addf(out, "%s %s", t->kind == WIRE_REQUEST ? "request" : "notification", names[m]);

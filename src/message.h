@@ -12,6 +12,7 @@
 
 /* id, name on the wire */
 #define MESSAGES(X)                                                                                \
+	X(JOIN, "join")                                                                            \
 	X(HELLO, "hello")                                                                          \
 	X(BYE, "bye")                                                                              \
 	X(PING, "ping")                                                                            \
@@ -33,6 +34,9 @@
 	X(EVENTS, "events")                                                                        \
 	X(ROW, "row")                                                                              \
 	X(PEERS, "peers")                                                                          \
+	X(TRUST, "trust")                                                                          \
+	X(UNTRUST, "untrust")                                                                      \
+	X(INVITE, "invite")                                                                        \
 	X(CONFLICTS, "conflicts")                                                                  \
 	X(RESOLVE, "resolve")                                                                      \
 	X(UNDO, "undo")                                                                            \
@@ -51,9 +55,12 @@ enum message {
 	MESSAGES_N
 };
 
-/* Who speaks. Two servers are peers to each other; a server speaks to its clients as SERVER. A
+/* Who speaks. Two servers are peers to each other; a server speaks to its clients as SERVER. A VIEWER
+ * is a client that may see all and decide nothing; a GUEST has a key that nobody trusts yet. A
  * connection whose role is not known yet passes the roles that it may have. */
-enum message_party { PARTY_PEER = 1, PARTY_CLIENT = 2, PARTY_SERVER = 4 };
+enum message_party {
+	PARTY_PEER = 1, PARTY_CLIENT = 2, PARTY_VIEWER = 4, PARTY_SERVER = 8, PARTY_GUEST = 16
+};
 
 /* What a connection has agreed on. */
 enum message_phase { PHASE_STRANGER = 1, PHASE_GREETED = 2 }; /* before and after its hello */
@@ -72,6 +79,7 @@ enum message_phase { PHASE_STRANGER = 1, PHASE_GREETED = 2 }; /* before and afte
 #define BYE_STOPPING "stopping"
 #define BYE_PROTOCOL "protocol"
 #define BYE_REFUSED "refused"
+#define BYE_STRANGER "stranger" /* until a person says yes to this key */
 
 enum { MESSAGE_TEXT_MAX = 200 };
 

@@ -34,6 +34,14 @@ char *place_state(void)
 	return home ? xasprintf("%s/.local/state/tutti", home) : NULL;
 }
 
+char *place_client(void)
+{
+	char *state = place_state();
+	char *client = state ? xasprintf("%s/.client", state) : NULL;
+	free(state);
+	return client;
+}
+
 size_t place_sockets(char *out[PLACES_MAX])
 {
 	size_t n = 0;

@@ -9,6 +9,10 @@
  * NULL if there is no home at all. The caller frees it. Nothing is created. */
 char *place_state(void);
 
+/* The folder for the key of this user's clients. NULL if there is no home at all. The caller frees
+ * it. No server has it for its state: their names do not begin with a dot. */
+char *place_client(void);
+
 /* Folders in which a server's socket may be, best first: $XDG_RUNTIME_DIR/tutti,
  * /run/user/UID/tutti, and place_state(); only those whose parent exists, save the last.
  * A server takes the first, a client looks in all. Returns their number (0 to PLACES_MAX);

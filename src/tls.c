@@ -22,9 +22,11 @@ static const unsigned char alpn[] = "\x07tutti/1";
 struct tls_context {
 	SSL_CTX *ssl;
 	BIO_METHOD *memory;
+	size_t used; /* by its connections and its owner */
 };
 
 struct tls {
+	struct tls_context *context;
 	SSL *ssl;
 	struct buf in, out;
 	size_t in_at;         /* of `in`, read so far */
@@ -144,6 +146,7 @@ struct tls_context *tls_context_new(const struct identity *own)
 	SSL_CTX_set_verify(s, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 	SSL_CTX_set_cert_verify_callback(s, check_key, NULL);
 	SSL_CTX_set_alpn_select_cb(s, choose_alpn, NULL);
+	c->used = 1;
 	c->memory = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "memory");
 	must(c->memory && BIO_meth_set_write(c->memory, memory_write) == 1 &&
 	     BIO_meth_set_read(c->memory, memory_read) == 1 &&
@@ -154,7 +157,7 @@ struct tls_context *tls_context_new(const struct identity *own)
 
 void tls_context_free(struct tls_context *c)
 {
-	if (!c)
+	if (!c || --c->used)
 		return;
 	SSL_CTX_free(c->ssl);
 	BIO_meth_free(c->memory);
@@ -173,6 +176,8 @@ struct tls *tls_new(struct tls_context *c, bool dialed, const struct key_id *exp
 		SSL_set_connect_state(t->ssl);
 	else
 		SSL_set_accept_state(t->ssl);
+	t->context = c;
+	c->used++;
 	t->expects = expect != NULL;
 	if (expect)
 		t->expect = *expect;
@@ -184,6 +189,7 @@ void tls_free(struct tls *t)
 	if (!t)
 		return;
 	SSL_free(t->ssl);
+	tls_context_free(t->context);
 	buf_release(&t->in);
 	buf_release(&t->out);
 	free(t);

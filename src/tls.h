@@ -27,9 +27,9 @@ enum {
 	TLS_EXPORT_SIZE = 32,
 };
 
-/* What all connections of one identity share. The identity must outlive it. */
+/* What all connections of one identity share. */
 struct tls_context *tls_context_new(const struct identity *own);
-void tls_context_free(struct tls_context *c); /* NULL is fine; after all its connections */
+void tls_context_free(struct tls_context *c); /* NULL is fine; its connections go on */
 
 /* `dialed`: this side speaks first. With `expect` (copied; NULL: anybody) another key of the other
  * side ends the handshake. */

@@ -51,7 +51,7 @@ passed 'every update is announced, the latest wins'
 
 stop_cleanly A B
 [ "$(wc -l <"$work/A.out")" -eq 1 ] || fail 'more than one line on stdout'
-grep -Eq '^ready A [0-9a-f]+ 127\.0\.0\.1:[0-9]+$' "$work/A.out" || fail "$(cat "$work/A.out")"
+grep -Eq '^ready A [A-Z2-7-]{71} 127\.0\.0\.1:[0-9]+$' "$work/A.out" || fail "$(cat "$work/A.out")"
 [ ! -e "$work/A.sock" ] || fail 'the socket is still there'
 passed 'ended cleanly'
 echo "$checks checks"

@@ -13,7 +13,7 @@ DEADLINE=${E2E_DEADLINE:-30} # seconds that anything may take
 work=$(mktemp -d "${TMPDIR:-/tmp}/tutti-e2e.XXXXXX")
 export XDG_RUNTIME_DIR=$work/run XDG_STATE_HOME=$work/home
 mkdir "$XDG_RUNTIME_DIR" "$XDG_STATE_HOME"
-declare -A pid=() port=() peers=() extra=() via=()
+declare -A pid=() port=() peers=() extra=() via=() id=()
 checks=0
 
 at_end() { :; } # for what a test must take away itself
@@ -62,12 +62,21 @@ await() { # WHAT COMMAND...
 
 # Starts server NAME on the directory $work/NAME, with what stands in peers[NAME] and extra[NAME], by
 # way of the command via[NAME], if there is one, which ends in exec "$@".
-# A server that is started again has the port that it had.
+# A server that is started again has the port that it had. All that were ever started trust each
+# other; with E2E_PLAIN=1 they do not encrypt, and ask nobody for a key.
 start() { # NAME
 	local name=$1 peer arguments=()
 	mkdir -p "$work/$name"
+	if [ -n "${E2E_PLAIN-}" ]; then
+		arguments+=(--plain)
+	else
+		introduce "$name"
+		for peer in "${!id[@]}"; do
+			[ "$peer" = "$name" ] || arguments+=(-p "${id[$peer]}")
+		done
+	fi
 	for peer in ${peers[$name]-}; do
-		arguments+=(-p "127.0.0.1:${port[$peer]-$peer}")
+		arguments+=(-p "${id[$peer]:+${id[$peer]}@}127.0.0.1:${port[$peer]-$peer}")
 	done
 	# shellcheck disable=SC2206 # words
 	arguments+=(${extra[$name]-})
@@ -79,6 +88,18 @@ start() { # NAME
 	pid[$name]=$!
 	await "$name to be ready" is_ready "$name"
 	port[$name]=$(sed -n 's/^ready .*:\([0-9]*\)$/\1/p' "$work/$name.out")
+}
+
+# The servers that run are told of NAME's key before it calls them.
+introduce() { # NAME
+	local other now
+	now=$("$tuttid" id -s "$work/state-$1") || fail "$1 has no key"
+	[ "${id[$1]-}" != "$now" ] || return 0
+	id[$1]=$now
+	for other in "${!id[@]}"; do
+		[ "$other" != "$1" ] && [ -n "${pid[$other]-}" ] || continue
+		ask "$other" trust "$now" >/dev/null || fail "$other does not trust $1"
+	done
 }
 
 is_ready() { # NAME

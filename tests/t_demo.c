@@ -265,7 +265,7 @@ START_TEST(a_server_that_dies_is_told_of)
 {
 	start_in_terminal();
 	await(screen_is_up, "the screen");
-	pid_t server = find_server("--peer"); /* only the first has one */
+	pid_t server = find_server("/state-A ");
 	ck_assert_int_gt(server, 0);
 	kill(server, SIGABRT);
 	ck_assert_int_eq(write(from, "q", 1), 1);

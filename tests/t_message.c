@@ -103,6 +103,8 @@ static void parse_table(void)
 		ck_assert_ptr_nonnull(from);
 		t->from = (strstr(from, " peer") ? PARTY_PEER : 0u) |
 			  (strstr(from, " client") ? PARTY_CLIENT : 0u) |
+			  (strstr(from, " viewer") ? PARTY_VIEWER : 0u) |
+			  (strstr(from, " guest") ? PARTY_GUEST : 0u) |
 			  (strstr(from, " server") ? PARTY_SERVER : 0u);
 		t->phase = PHASE_GREETED;
 		if (strstr(head, ", first"))
@@ -684,10 +686,10 @@ START_TEST(each_may_say_only_its_own_and_in_time)
 {
 	for (int m = 0; m < MESSAGES_N; m++) {
 		make(m, false);
-		for (unsigned from = 1; from <= 7; from++) {
+		for (unsigned from = 1; from < 32; from++) {
 			for (unsigned phase = 1; phase <= 2; phase++) {
 				bool may = (methods[m].from & from) && (methods[m].phase & phase);
-				if (m == MESSAGE_HELLO && from == PARTY_CLIENT)
+				if (m == MESSAGE_HELLO && !(from & (PARTY_PEER | PARTY_SERVER)))
 					may = false; /* the role in it is that of a peer */
 				int r = message_check(&frame, from, (enum message_phase)phase, why);
 				ck_assert_msg(r == (may ? m : -1), "%s from %u in %u: %d",

@@ -26,44 +26,6 @@ static pid_t server;
 static uint16_t port;
 static uint8_t server_id[16];
 
-static void set_up(void)
-{
-	dir = scratch_new();
-	make_dir(dir, "root", 0755);
-	put(dir, "root/file", "content of the file");
-	root = scratch_path(dir, "root");
-	state = scratch_path(dir, "state");
-	address = scratch_path(dir, "socket");
-	const char *build = getenv("TUTTI_BUILD");
-	char *program = xasprintf("%s/tuttid", build ? build : ".");
-	int out[2];
-	ck_assert_int_eq(pipe(out), 0);
-	server = fork();
-	ck_assert_int_ge(server, 0);
-	if (server == 0) {
-		dup2(out[1], STDOUT_FILENO);
-		close(out[0]);
-		close(out[1]);
-		execl(program, program, "-n", "alpha", "-l", "127.0.0.1:0", "-s", state, "--socket",
-		      address, "--log-level", "error", root, (char *)NULL);
-		_exit(127);
-	}
-	free(program);
-	close(out[1]);
-	char line[256] = "", id[64];
-	unsigned number;
-	FILE *f = fdopen(out[0], "r");
-	ck_assert_ptr_nonnull(fgets(line, sizeof(line), f));
-	fclose(f);
-	ck_assert_int_eq(sscanf(line, "ready alpha %32s 127.0.0.1:%u", id, &number), 2);
-	port = (uint16_t)number;
-	for (size_t i = 0; i < 16; i++) {
-		unsigned byte;
-		ck_assert_int_eq(sscanf(id + 2 * i, "%2x", &byte), 1);
-		server_id[i] = (uint8_t)byte;
-	}
-}
-
 /* ---- a client that looks how things are ------------------------------------------------- */
 
 struct sight {
@@ -71,6 +33,7 @@ struct sight {
 	bool in_sync;
 	uint64_t files, connected;
 	char names[256];
+	char id[33];
 };
 
 static void on_wait(void *ctx, const msgpack_object *result, const struct client_error *error)
@@ -87,8 +50,10 @@ static void on_status(void *ctx, const msgpack_object *result, const struct clie
 	struct sight *l = ctx;
 	if (error)
 		snprintf(l->code, sizeof(l->code), "%s", error->code);
-	else
-		wire_get_uint(result, "files", UINT64_MAX, &l->files);
+	struct bytes id = {0};
+	if (!error && wire_get_uint(result, "files", UINT64_MAX, &l->files) &&
+	    wire_get_str(result, "id", &id))
+		snprintf(l->id, sizeof(l->id), "%.*s", (int)id.len, (const char *)id.p);
 }
 
 static void on_peers(void *ctx, const msgpack_object *result, const struct client_error *error)
@@ -123,6 +88,45 @@ static struct sight look_at_it(bool wait)
 	ev_loop_destroy(loop);
 	ck_assert_str_eq(l.code, "");
 	return l;
+}
+
+static void set_up(void)
+{
+	dir = scratch_new();
+	make_dir(dir, "root", 0755);
+	put(dir, "root/file", "content of the file");
+	root = scratch_path(dir, "root");
+	state = scratch_path(dir, "state");
+	address = scratch_path(dir, "socket");
+	const char *build = getenv("TUTTI_BUILD");
+	char *program = xasprintf("%s/tuttid", build ? build : ".");
+	int out[2];
+	ck_assert_int_eq(pipe(out), 0);
+	server = fork();
+	ck_assert_int_ge(server, 0);
+	if (server == 0) {
+		dup2(out[1], STDOUT_FILENO);
+		close(out[0]);
+		close(out[1]);
+		execl(program, program, "-n", "alpha", "--plain", "-l", "127.0.0.1:0", "-s",
+		      state, "--socket", address, "--log-level", "error", root, (char *)NULL);
+		_exit(127);
+	}
+	free(program);
+	close(out[1]);
+	char line[256] = "";
+	unsigned number;
+	FILE *f = fdopen(out[0], "r");
+	ck_assert_ptr_nonnull(fgets(line, sizeof(line), f));
+	fclose(f);
+	ck_assert_int_eq(sscanf(line, "ready alpha %*s 127.0.0.1:%u", &number), 1);
+	port = (uint16_t)number;
+	struct sight sight = look_at_it(false);
+	for (size_t i = 0; i < 16; i++) {
+		unsigned byte;
+		ck_assert_int_eq(sscanf(sight.id + 2 * i, "%2x", &byte), 1);
+		server_id[i] = (uint8_t)byte;
+	}
 }
 
 static void tear_down(void)

@@ -266,7 +266,7 @@ END_TEST
 
 /* --- addresses */
 
-START_TEST(loopback_addresses_are_read)
+START_TEST(addresses_are_read)
 {
 	static const struct {
 		const char *given, *shown;
@@ -274,7 +274,8 @@ START_TEST(loopback_addresses_are_read)
 		{"127.0.0.1:7075", "127.0.0.1:7075"}, {"127.255.3.4:1", "127.255.3.4:1"},
 		{"[::1]:7075", "[::1]:7075"},         {"localhost:65535", "127.0.0.1:65535"},
 		{"[127.0.0.1]:9", "127.0.0.1:9"},     {"127.0.0.1:0", "127.0.0.1:0"},
-		{"[0:0:0:0:0:0:0:1]:0", "[::1]:0"},
+		{"[0:0:0:0:0:0:0:1]:0", "[::1]:0"},   {"10.0.0.1:7075", "10.0.0.1:7075"},
+		{"0.0.0.0:7075", "0.0.0.0:7075"},     {"[2001:DB8::7]:1", "[2001:db8::7]:1"},
 	};
 	struct address a;
 	struct buf shown = {0};
@@ -296,10 +297,7 @@ START_TEST(other_addresses_are_refused)
 	static const struct {
 		const char *given, *says;
 	} bad[] = {
-		{"10.0.0.1:7075", "loopback only"},    {"0.0.0.0:7075", "loopback only"},
-		{"[::]:7075", "loopback only"},        {"[::2]:1", "loopback only"},
-		{"[::ffff:127.0.0.1]:1", "loopback only"}, {"nas.lan:7075", "ssh -L"},
-		{"128.0.0.1:1", "loopback only"},      {"127.1:7075", "loopback only"},
+		{"nas.lan:7075", "names are not looked"}, {"127.1:7075", "IP address"},
 		{"127.0.0.1", "not an address"},       {"::1:7075", "not an address"},
 		{":7075", "not an address"},           {"[]:7075", "not an address"},
 		{"[::1]7075", "not an address"},       {"[::1:7075", "not an address"},
@@ -307,7 +305,7 @@ START_TEST(other_addresses_are_refused)
 		{"127.0.0.1:65536", "the port"},       {"127.0.0.1:-1", "the port"},
 		{"127.0.0.1:7a", "the port"},          {"127.0.0.1:000001", "the port"},
 		{"127.0.0.1: 80", "the port"},         {"127.0.0.1:0", "from 1 to 65535"},
-		{"ABCD@127.0.0.1:7075", "encrypted"},  {"\x1b[2J:1", "\\x1b[2J"},
+		{"ABCD@127.0.0.1:7075", "IP address"}, {"\x1b[2J:1", "\\x1b[2J"},
 	};
 	struct address a;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -322,6 +320,62 @@ START_TEST(other_addresses_are_refused)
 	buf_addf(&longest, ":1");
 	ck_assert(!address_parse(text(&longest), ADDRESS_CONNECT, &a, &said));
 	buf_release(&longest);
+}
+END_TEST
+
+#define AN_ID "4QXKUWH-AUIRBAC-OLF52MX-QBHPMBL-ECZ5FFD-5IELE7S-AN5YI4Z-H3IOZWC-C42FT57"
+
+START_TEST(endpoints_are_read)
+{
+	static const struct {
+		const char *given;
+		bool id, address;
+	} good[] = {
+		{AN_ID "@10.0.0.1:7075", true, true},
+		{AN_ID "@[::1]:1", true, true},
+		{AN_ID, true, false},
+		{"4qxkuwhauirbacolf52mxqbhpmblecz5ffd5iele7san5yi4zh3iozwcc42ft57", true, false},
+		{"localhost:1", false, true},
+	};
+	static const struct {
+		const char *given, *says;
+	} bad[] = {
+		{"4QXKUWH@10.0.0.1:7075", "these are 7"},
+		{"5" AN_ID "@10.0.0.1:7075", "mistyped"},
+		{AN_ID "@nas:7075", "not looked up"},
+		{AN_ID "@", "not an address"},
+		{"@10.0.0.1:1", "these are 0"},
+	};
+	struct endpoint e;
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		buf_clear(&said);
+		ck_assert_msg(endpoint_parse(good[i].given, &e, &said), "%s", good[i].given);
+		ck_assert_uint_eq(said.len, 0);
+		ck_assert_int_eq(e.has_id, good[i].id);
+		ck_assert_int_eq(e.has_address, good[i].address);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		buf_clear(&said);
+		ck_assert_msg(!endpoint_parse(bad[i].given, &e, &said), "%s", bad[i].given);
+		ck_assert_says(bad[i].says);
+	}
+}
+END_TEST
+
+START_TEST(loopback_is_told_from_the_rest)
+{
+	static const char *const inside[] = {"127.0.0.1:1", "127.255.0.9:1", "[::1]:1"};
+	static const char *const outside[] = {"10.0.0.1:1", "0.0.0.0:1", "128.0.0.1:1", "[::]:1",
+					      "[::2]:1", "[::ffff:127.0.0.1]:1"};
+	struct address a;
+	for (size_t i = 0; i < ARRAY_LEN(inside); i++) {
+		ck_assert(address_parse(inside[i], ADDRESS_CONNECT, &a, &said));
+		ck_assert_msg(address_is_loopback(&a), "%s", inside[i]);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(outside); i++) {
+		ck_assert(address_parse(outside[i], ADDRESS_CONNECT, &a, &said));
+		ck_assert_msg(!address_is_loopback(&a), "%s", outside[i]);
+	}
 }
 END_TEST
 
@@ -385,6 +439,11 @@ START_TEST(settings_take_what_is_given)
 	ck_assert_uint_eq(settings.trash_percent, 90);
 	ck_assert_uint_eq(settings.history_lines, 7);
 	ck_assert_int_eq(serve("-nx|-l127.0.0.1:0|-l127.0.0.1:0|d"), SETTINGS_RUN);
+	ck_assert_int_eq(serve("-nx|-l0.0.0.0:0|-p" AN_ID "@10.0.0.7:7075|-p" AN_ID "|d"), SETTINGS_RUN);
+	ck_assert(!settings.plain);
+	ck_assert_uint_eq(settings.n_peers, 2);
+	ck_assert_str_eq(settings.peers[0].to.text, "10.0.0.7:7075");
+	ck_assert(!settings.peers[1].to.has_address);
 }
 END_TEST
 
@@ -399,9 +458,14 @@ static const struct {
 	{"-n|a\nb|d", "cannot be shown"},
 	{"-n|\xff|d", "the name \\xff has"},
 	{"-n|123456789012345678901234567890123|d", "longer than 32 bytes"},
-	{"-n|x|-l|0.0.0.0:7075|d", "--listen 0.0.0.0:7075: Tutti listens on loopback only"},
-	{"-n|x|-p|10.0.0.7:7075|d", "--peer 10.0.0.7:7075: Tutti connects to loopback only"},
-	{"-n|x|-p|ID@127.0.0.1:7075|d", "encrypted"},
+	{"-n|x|--plain|-l|0.0.0.0:7075|d", "--listen 0.0.0.0:7075: without encryption"},
+	{"-n|x|--plain|-p|10.0.0.7:7075|d", "--peer 10.0.0.7:7075: without encryption"},
+	{"-n|x|--plain|-p|" AN_ID "@127.0.0.1:7075|d", "with --plain, no ID is checked"},
+	{"-n|x|--plain|-p|" AN_ID "|d", "with --plain, no ID is checked"},
+	{"-n|x|--plain|--join|-|d", "invitations need encryption"},
+	{"-n|x|--join|/nowhere/at/all|d", "--join /nowhere/at/all: No such file"},
+	{"-n|x|--join|/dev/null|d", "--join: this is no invitation"},
+	{"-n|x|-p|ID@127.0.0.1:7075|d", "--peer ID@127.0.0.1:7075: an ID has 9 groups"},
 	{"-n|x|-p|127.0.0.1:1|-p|localhost:1|d", "given twice"},
 	{"-n|x|-l|127.0.0.1:1|-l|127.0.0.1:1|d", "given twice"},
 	{"-n|x|--config=f|d", "--config: there is no such option"},
@@ -512,7 +576,8 @@ static const struct {
 	const char *given, *says;
 } wrong_arguments[] = {
 	{"lst", "lst: there is no such command; there are list, status, watch, resync, wait, "
-		"peers, conflicts, resolve, trash, restore, history and demo"},
+		"peers, trust, untrust, invite, conflicts, resolve, trash, restore, history and "
+		"demo"},
 	{"\x1b[1m", "\\x1b[1m: there is no such command"},
 	{"pause", "there is no such command"},
 	{"wait|--json", "--json goes with list, status, watch, resync, peers, conflicts, resolve, "
@@ -687,7 +752,9 @@ int main(void)
 	tcase_add_test(t, options_have_their_scope);
 	tcase_add_test(t, help_names_what_is_not_hidden);
 	tcase_add_test(t, the_tables_are_sound);
-	tcase_add_test(t, loopback_addresses_are_read);
+	tcase_add_test(t, addresses_are_read);
+	tcase_add_test(t, endpoints_are_read);
+	tcase_add_test(t, loopback_is_told_from_the_rest);
 	tcase_add_test(t, other_addresses_are_refused);
 	tcase_add_test(t, settings_have_defaults);
 	tcase_add_test(t, settings_take_what_is_given);

@@ -28,9 +28,11 @@ static const char *const sorts[] = {
 
 static const char *const colors[] = {[COLOR_AUTO] = "auto", [COLOR_NEVER] = "never", NULL};
 
+const char *const key_roles[] = {"peer", "read-only", "client", "viewer", NULL};
+
 static const struct option_def options[] = {
 	{.name = "server", .letter = 's', .type = OPTION_TEXT, .argument = "SERVER", FIELD(server),
-	 .help = "a socket's path, HOST:PORT, or a local server's name",
+	 .help = "a socket's path, ID@HOST:PORT, or a local server's name",
 	 .standard = "$TUTTI_SERVER, else the only local one"},
 	{.name = "sort", .type = OPTION_CHOICE, .argument = "BY", .choices = sorts, FIELD(sort),
 	 .help = "order of the rows", .standard = "name", .scope = ON(LIST)},
@@ -65,6 +67,12 @@ static const struct option_def options[] = {
 	 .scope = ON(TRASH) | ON(RESTORE)},
 	{.name = "timeout", .type = OPTION_SECONDS, .argument = "SECONDS", FIELD(timeout_ms),
 	 .help = "wait no longer", .standard = "as long as it takes", .scope = ON(WAIT)},
+	{.name = "role", .type = OPTION_CHOICE, .argument = "ROLE", .choices = key_roles, FIELD(role),
+	 .help = "what the key may do", .standard = "peer", .scope = ON(TRUST) | ON(INVITE)},
+	{.name = "name", .type = OPTION_TEXT, .argument = "NAME", FIELD(name),
+	 .help = "what to call it", .scope = ON(TRUST)},
+	{.name = "address", .type = OPTION_TEXT, .argument = "HOST:PORT", FIELD(address),
+	 .help = "where to call it", .scope = ON(TRUST)},
 	{.name = "ascii", .type = OPTION_FLAG, FIELD(ascii), .help = "nothing but ASCII on screen",
 	 .scope = ON(SCREEN) | ON(DEMO)},
 	{.name = "color", .type = OPTION_CHOICE, .argument = "WHEN", .choices = colors,
@@ -181,8 +189,9 @@ static bool take_words(struct arguments *a, const struct option_words *words, ch
 		return misplaced(o, out);
 	if (words->n > 1 + commands[c].most) {
 		text_show(out, bytes_of(words->text[1 + commands[c].most]));
-		buf_addf(out, ": %s takes %s", commands[c].name,
-			 commands[c].most ? "one PATH" : "nothing but options");
+		const char *one = commands[c].words + strspn(commands[c].words, "[");
+		buf_addf(out, ": %s takes %s%.*s", commands[c].name,
+			 commands[c].most ? "one " : "nothing but options", (int)strcspn(one, "]"), one);
 		return false;
 	}
 	a->path = words->n > 1 ? words->text[1] : NULL;

@@ -14,6 +14,9 @@
 	X(RESYNC, "resync", "[PATH]", 1, "all replicas walk and compare; prints the result")       \
 	X(WAIT, "wait", "", 0, "return once all connected replicas hold the same")                 \
 	X(PEERS, "peers", "", 0, "the servers that this one talks to")                             \
+	X(TRUST, "trust", "ID", 1, "let in the server (or client: --role) with that key")          \
+	X(UNTRUST, "untrust", "ID", 1, "refuse that key; its connections end at once")             \
+	X(INVITE, "invite", "[ADDR:PORT]", 1, "a string with which one new server becomes a peer") \
 	X(CONFLICTS, "conflicts", "[PATH]", 1, "the files that have more than one content")        \
 	X(RESOLVE, "resolve", "PATH...", WORDS_ANY, "settle conflicts: keep one content, or all")  \
 	X(TRASH, "trash", "[PATH]", 1, "what was replaced or deleted")                             \
@@ -30,16 +33,20 @@ enum command {
 	COMMANDS_N
 };
 
+/* What a key may be trusted as; the first is the default. */
+extern const char *const key_roles[];
+
 enum color { COLOR_AUTO, COLOR_NEVER };
 
 struct arguments {
 	enum command command;
-	const char *path; /* the first one; NULL: everything */
+	const char *path; /* the first word; NULL: everything */
 	char **paths;     /* all of them; the array is argv's, which is changed for it */
 	size_t n_paths;
 
-	const char *server, *filter, *under; /* NULL: not given */
+	const char *server, *filter, *under, *name, *address; /* NULL: not given */
 	const char *keep, *on, *to, *at, *since, *until;
+	int role;                            /* index in key_roles */
 	int sort;                            /* enum table_sort */
 	int color;                           /* enum color */
 	int64_t timeout_ms;                  /* -1: none */

@@ -334,6 +334,7 @@ static void take_peers(void *ctx, const msgpack_object *result)
 					  : "No peers: none are configured, and none has connected.\n");
 	for (size_t i = 0; i < n; i++)
 		(s->arguments->json ? print_peer_json : print_peer)(&s->out, wire_at(peers, i));
+	print_keys(&s->out, wire_get(result, "keys"), s->arguments->json);
 }
 
 int command_peers(struct console *s)
@@ -353,6 +354,9 @@ int command_run(const struct arguments *a)
 		[COMMAND_RESYNC] = command_resync,
 		[COMMAND_WAIT] = command_wait,
 		[COMMAND_PEERS] = command_peers,
+		[COMMAND_TRUST] = command_trust,
+		[COMMAND_UNTRUST] = command_untrust,
+		[COMMAND_INVITE] = command_invite,
 		[COMMAND_CONFLICTS] = command_conflicts,
 		[COMMAND_RESOLVE] = command_resolve,
 		[COMMAND_TRASH] = command_trash,

@@ -13,6 +13,9 @@ int command_status(struct console *s);
 int command_resync(struct console *s);
 int command_wait(struct console *s);
 int command_peers(struct console *s);
+int command_trust(struct console *s);
+int command_untrust(struct console *s);
+int command_invite(struct console *s);
 int command_conflicts(struct console *s);
 int command_resolve(struct console *s);
 int command_trash(struct console *s);
@@ -27,6 +30,9 @@ int command_watch(const struct arguments *a);
 bool take_path(struct console *s, const char *given, struct buf *path);
 
 /* --- what several of them print */
+
+/* The keys that `peers` answers with. */
+void print_keys(struct buf *out, const msgpack_object *keys, bool json);
 
 /* Appends "2026-11-22 14:02" or, with `seconds`, "2026-11-22 14:02:07", in the local zone. */
 void print_date(struct buf *out, int64_t ns, bool seconds);

@@ -3,6 +3,7 @@
 #include "demo_keeper.h"
 
 #include "demo_files.h"
+#include "identity.h"
 #include "text.h"
 
 #include <errno.h>
@@ -33,6 +34,7 @@ struct server {
 	pid_t pid; /* 0: not running */
 	int out;   /* its stdout */
 	char *address;
+	char id[KEY_ID_TEXT + 1];
 };
 
 struct keeper {
@@ -153,13 +155,14 @@ static _Noreturn void become_server(const struct keeper *k, size_t side, int out
 	char *log = xasprintf("%s/%s.log", k->folder, demo_names[side]);
 	const char *argv[] = {
 		k->program, "--name", demo_names[side], "--listen", "127.0.0.1:0",
-		"--state", state, "--socket", sock, NULL, NULL, NULL, NULL,
+		"--state", state, "--socket", sock, "--peer", NULL, NULL, NULL,
 	};
-	size_t n = 9;
-	if (side == 0) {
-		argv[n++] = "--peer";
-		argv[n++] = k->servers[1].address;
-	}
+	size_t n = 10;
+	char *other = NULL;
+	/* The first calls the second; each has been told of the other's key. */
+	if (side == 0)
+		other = xasprintf("%s@%s", k->servers[1].id, k->servers[1].address);
+	argv[n++] = other ? other : k->servers[0].id;
 	argv[n] = root;
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -274,6 +277,23 @@ static bool read_ready(struct keeper *k, size_t side)
 	return false;
 }
 
+/* Makes the key of a server before it starts, so that the other one can be told its ID. */
+static bool make_key(struct keeper *k, size_t side)
+{
+	struct buf problem = {0};
+	struct identity *identity;
+	char *state = xasprintf("%s/state-%s", k->folder, demo_names[side]);
+	int r = identity_open(&identity, state, &problem);
+	if (r < 0)
+		say(k, "%.*s", (int)problem.len, (const char *)problem.data);
+	else
+		key_id_write(k->servers[side].id, identity_id(identity));
+	identity_free(identity);
+	buf_release(&problem);
+	free(state);
+	return r == 0;
+}
+
 static bool start_server(struct keeper *k, size_t side)
 {
 	int out[2];
@@ -354,7 +374,8 @@ static _Noreturn void keeper_main(int life, int words, bool changes)
 	watch_signals(&k);
 	umask(077);
 	/* The second listens on a port of its choice first, so that the first can be told it. */
-	bool ready = make_folder(&k) && start_server(&k, 1) && start_server(&k, 0);
+	bool ready = make_folder(&k) && make_key(&k, 0) && make_key(&k, 1) &&
+		     start_server(&k, 1) && start_server(&k, 0);
 	if (ready && !parent_gone(&k)) {
 		say(&k, "ready %s/%s.sock", k.folder, demo_names[0]);
 		keep(&k, changes);
