@@ -100,6 +100,7 @@ struct link {
 	struct key_id key;
 	enum trust_role role;
 	bool guest;          /* a stranger that may show an invitation */
+	bool takes_nothing;  /* the other side trusts us as read-only */
 	struct dial *dial;   /* that made it, or NULL */
 	struct peer *peer;
 	struct session *session;
@@ -442,7 +443,8 @@ static void link_why(struct link *l, const char *fmt, ...)
 	va_end(ap);
 }
 
-static void hello_send(struct net *net, struct conn *c)
+/* `reader`: to a peer whose changes are not taken, so that it knows. */
+static void hello_send(struct net *net, struct conn *c, bool reader)
 {
 	struct daemon *d = net->d;
 	struct buf b = {0};
@@ -454,7 +456,9 @@ static void hello_send(struct net *net, struct conn *c)
 	wire_put_fixed(&b, "id", d->id.b, sizeof(d->id.b));
 	wire_put_uint(&b, "seq", engine_counter(d->engine));
 	wire_key(&b, "features");
-	wire_array(&b, 0);
+	wire_array(&b, reader);
+	if (reader)
+		wire_text(&b, "read-only");
 	bool fits = wire_finish(&b, mark);
 	assert(fits);
 	conn_send(c, &b);
@@ -487,7 +491,7 @@ static void let_in(struct link *l)
 	l->role = trust_role(keyring_trust(l->net->d->keyring), &l->key);
 	if (!l->dial)
 		host_was_good(l->net, &l->host);
-	hello_send(l->net, l->conn);
+	hello_send(l->net, l->conn, l->role == TRUST_READER);
 }
 
 /* We found a key at an address that we were given without an ID: a person is to say whether it is the
@@ -740,6 +744,16 @@ static bool replica_is_its_own(struct link *l, const struct replica_id *id)
 	return false;
 }
 
+static bool has_feature(const msgpack_object *hello, const char *word)
+{
+	const msgpack_object *features = wire_get(hello, "features");
+	struct bytes b;
+	for (size_t i = 0; i < wire_count(features); i++)
+		if (wire_as_str(wire_at(features, i), &b) && bytes_eq(b, bytes_of(word)))
+			return true;
+	return false;
+}
+
 static void hello_of_peer(struct link *l, const struct wire_frame *f)
 {
 	struct net *net = l->net;
@@ -798,7 +812,11 @@ static void hello_of_peer(struct link *l, const struct wire_frame *f)
 	l->since_ns = daemon_wall_ns();
 	net->peers[number] = l;
 	conn_greeted(l->conn);
-	l->peer = peer_new(d, l->conn, number, &id, named, address);
+	bool reader = l->proven && l->role == TRUST_READER;
+	if (reader)
+		engine_peer_reader(d->engine, number);
+	l->peer = peer_new(d, l->conn, number, &id, named, address, reader);
+	l->takes_nothing = has_feature(f->params, "read-only");
 	if (l->dial && l->proven)
 		keyring_joined(d->keyring, &l->key);
 	if (l->dial)
@@ -963,7 +981,7 @@ static struct link *link_new(struct net *net, int fd, bool local, struct dial *d
 		l->tls = secure_start(l->conn, tls, dial != NULL,
 				      dial && dial->has_key ? &dial->key : NULL, on_link_ready, l);
 	else
-		hello_send(net, l->conn);
+		hello_send(net, l->conn, false);
 	listen_update(net);
 	return l;
 }
@@ -1401,6 +1419,7 @@ static void contact_link(const struct link *l, struct net_contact *out)
 		.out = conn_bytes_out(l->conn),
 		.dialed = l->dial != NULL,
 		.key = l->proven ? &l->key : NULL,
+		.takes_nothing = l->takes_nothing,
 	};
 }
 

@@ -55,6 +55,7 @@ struct net_contact {
 	uint64_t tries;
 	uint64_t in, out;          /* bytes, over all connections */
 	const struct key_id *key;    /* that it has shown, or shall; NULL: none */
+	bool takes_nothing;        /* it trusts this server as read-only */
 	bool dialed;               /* connected by us (or to be) */
 	bool configured;
 };

@@ -99,6 +99,7 @@ struct peer {
 	struct parcel *first, *last; /* in order */
 	size_t reading;
 	unsigned sent_last; /* actions to be told of to the engine when the queue is down */
+	bool reader;
 	bool paused;                 /* the engine has enough for now */
 	struct codec_ids ids;
 	struct serve *serve_first, *serve_last;
@@ -120,13 +121,15 @@ static void on_answer_timer(struct ev_loop *loop, ev_timer *w, int events)
 }
 
 struct peer *peer_new(struct daemon *d, struct conn *c, unsigned number,
-		      const struct replica_id *id, const char *name, const char *address)
+		      const struct replica_id *id, const char *name, const char *address,
+		      bool reader)
 {
 	struct peer *p = xcalloc(1, sizeof(*p));
 	p->d = d;
 	p->conn = c;
 	p->number = number;
 	p->id = *id;
+	p->reader = reader;
 	p->name = xstrdup(name);
 	p->address = xstrdup(address);
 	ev_init(&p->answer_timer, on_answer_timer);
@@ -933,7 +936,7 @@ static void on_have(struct peer *p, const msgpack_object *params)
 		entries[i].content = (uint32_t)content;
 	}
 	const char *why = "";
-	if (engine_peer_have(daemon_feed(p->d), p->number, reps[r], to, entries, n, &why) != 0)
+	if (!p->reader && engine_peer_have(daemon_feed(p->d), p->number, reps[r], to, entries, n, &why) != 0)
 		peer_offence(p, "%s", why);
 	free(entries);
 }
@@ -969,6 +972,10 @@ static void on_report(struct peer *p, const msgpack_object *params)
 	for (size_t i = 0; i < r.n_links; i++)
 		wire_as_fixed(wire_at(list, i), links[i].b, REPLICA_ID_SIZE);
 	const char *why = "";
+	if (p->reader && !replica_id_eq(&r.id, &p->id)) {
+		free(problems);
+		return;
+	}
 	if (engine_peer_report(daemon_feed(p->d), p->number, &r, &why) != 0)
 		peer_offence(p, "%s", why);
 	free(problems);

@@ -18,9 +18,11 @@ enum {
 	PEER_FRAME_ENTRIES = 2000,
 };
 
-/* After engine_peer_up() with this number. `name` and `address` are copied. */
+/* After engine_peer_up() with this number. `name` and `address` are copied. `reader`: its changes are
+ * not taken (engine_peer_reader()), nor what it says of others. */
 struct peer *peer_new(struct daemon *d, struct conn *c, unsigned number,
-		      const struct replica_id *id, const char *name, const char *address);
+		      const struct replica_id *id, const char *name, const char *address,
+		      bool reader);
 /* The connection is lost or being left: tells the engine and everybody who waits for an answer.
  * Does nothing to the connection itself. */
 void peer_free(struct peer *p);

@@ -250,6 +250,10 @@ static void pack_notes(struct daemon *d, const struct engine_status *s, struct b
 	for (size_t i = 0; net_contact(d->net, i, &k); i++)
 		if (k.error[0])
 			add_note(out, &n, "%s: %s", k.address, k.error);
+	for (size_t i = 0; net_contact(d->net, i, &k); i++)
+		if (k.takes_nothing)
+			add_note(out, &n, "%s takes no changes from here: it trusts this server as "
+					  "read-only", k.name);
 	const struct trust_pending *p;
 	for (size_t i = 0; (p = trust_pending_at(keyring_trust(d->keyring), i)); i++) {
 		char id[KEY_ID_TEXT + 1];

@@ -180,6 +180,9 @@ void engine_halt(struct engine *e, const char *why);
 /* -EEXIST: that replica is connected already; -EPERM: it is this replica itself; -EMFILE: too many. */
 int engine_peer_up(struct engine *e, unsigned peer, const struct replica_id *id, const char *name,
                    const char *address, uint64_t seq);
+/* Right after engine_peer_up(): what this peer announces is known of it, as far as to say what it
+ * holds and to fetch contents from it, but changes nothing here. */
+void engine_peer_reader(struct engine *e, unsigned peer);
 void engine_peer_down(struct engine *e, unsigned peer);
 
 struct seen {

@@ -147,6 +147,11 @@ int engine_peer_up(struct engine *e, unsigned peer, const struct replica_id *id,
 	return 0;
 }
 
+void engine_peer_reader(struct engine *e, unsigned peer)
+{
+	peer_of(e, peer)->reader = true;
+}
+
 static void burst_check(struct engine *e)
 {
 	for (size_t i = 0; i < PEERS_MAX; i++)
@@ -259,6 +264,11 @@ static void merge_entry(struct engine *e, struct peer *p, struct index_entry *in
 	                 w ? w->kind : KIND_ABSENT};
 	if (s->n_held < p->rep || s->held[p->rep - 1].seq < in->seq)
 		held_update(e, p->rep, n, &h);
+	if (p->reader) {
+		if (slot_of(e, n)->want)
+			plan(e, n); /* it may have what is wanted */
+		return;
+	}
 	struct update u = {.what = UPDATE_WANT, .want = state_copy(target_of(e, n))};
 	state_merge(&u.want, &in->state);
 	found_but_deleted(e, n, &in->state, &u.want);
@@ -302,7 +312,8 @@ int engine_peer_index(struct engine *e, unsigned peer, uint64_t to, bool more,
 	}
 	if (*why)
 		return -EPROTO;
-	watermark_set(e, &r->merged, to);
+	if (!p->reader) /* else it is asked for all again, once its word counts */
+		watermark_set(e, &r->merged, to);
 	watermark_set(e, &r->known, to);
 	if (to > r->seq)
 		r->seq = to;

@@ -93,7 +93,8 @@ start() { # NAME
 # The servers that run are told of NAME's key before it calls them.
 introduce() { # NAME
 	local other now
-	now=$("$tuttid" id -s "$work/state-$1") || fail "$1 has no key"
+	# shellcheck disable=SC2086 # words
+	now=$(${via[$1]-} "$tuttid" id -s "$work/state-$1") || fail "$1 has no key"
 	[ "${id[$1]-}" != "$now" ] || return 0
 	id[$1]=$now
 	for other in "${!id[@]}"; do

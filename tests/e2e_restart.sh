@@ -75,7 +75,7 @@ passed 'reconnected by itself'
 rm "$work/A/folder/3"
 settle A B
 stop_cleanly B
-rm -r "$work/state-B"
+rm "$work/state-B"/index.db*
 start B
 await 'A to be connected again' connected A B
 settle A B
