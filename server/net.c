@@ -118,7 +118,6 @@ struct net {
 	struct listener *listeners;
 	size_t n_listeners;
 	char *address;        /* of the first, as bound */
-	struct address outside[2]; /* of this machine, IPv4 and IPv6; sa_len 0: none known */
 	char *socket;         /* path, once it is ours */
 	struct dial **dials;
 	size_t n_dials, cap_dials;
@@ -1219,8 +1218,10 @@ bool net_found(const struct net *net, size_t i, const struct key_id **found, con
 }
 
 /* The first addresses of this machine that others may reach: what listeners that take all are known
- * by. Asked once, at the start: later the server may not ask the kernel any more. */
-static void look_outside(struct net *net)
+ * by. Asked once in a process: later it may not ask the kernel any more. */
+static struct address outside[2]; /* IPv4 and IPv6; sa_len 0: none known */
+
+static void look_outside(void)
 {
 	struct ifaddrs *all;
 	if (getifaddrs(&all) < 0)
@@ -1229,7 +1230,7 @@ static void look_outside(struct net *net)
 		int family = i->ifa_addr && i->ifa_flags & IFF_UP ? i->ifa_addr->sa_family : 0;
 		struct address a = {.sa_len = family == AF_INET ? sizeof(struct sockaddr_in)
 								: sizeof(struct sockaddr_in6)};
-		struct address *to = &net->outside[family == AF_INET6];
+		struct address *to = &outside[family == AF_INET6];
 		if ((family != AF_INET && family != AF_INET6) || to->sa_len)
 			continue;
 		struct sockaddr_in6 in6;
@@ -1258,7 +1259,7 @@ char *net_outside_address(const struct net *net, struct buf *problem)
 						     : IN6_IS_ADDR_UNSPECIFIED(&in6.sin6_addr);
 		in_port_t port = in.sin_port; /* at the same place for IPv6 */
 		if (any)
-			a = net->outside[a.sa.ss_family == AF_INET6];
+			a = outside[a.sa.ss_family == AF_INET6];
 		if (!a.sa_len)
 			continue;
 		memcpy((uint8_t *)&a.sa + offsetof(struct sockaddr_in, sin_port), &port,
@@ -1289,7 +1290,7 @@ struct net *net_new(struct daemon *d, struct buf *problem)
 			goto failed;
 	if (!listen_local(net, s->socket, problem))
 		goto failed;
-	look_outside(net);
+	look_outside();
 	for (size_t i = 0; i < s->n_peers; i++) {
 		const struct endpoint *to = &s->peers[i].to;
 		if (to->has_address)
