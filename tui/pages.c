@@ -396,10 +396,12 @@ void page_details(struct lines *out, const struct model *m, const msgpack_object
 	}
 
 	list = wire_get(row, "events");
-	lines_next(out, LOOK_PLAIN);
-	lines_next(out, LOOK_STRONG);
-	lines_addf(out,
-		   wire_count(list) > 0 ? " What happened to it" : " Nothing is recorded of it");
+	/* If there is none of late, the history below says more. */
+	if (wire_count(list) > 0) {
+		lines_next(out, LOOK_PLAIN);
+		lines_next(out, LOOK_STRONG);
+		lines_addf(out, " What happened to it of late");
+	}
 	for (size_t i = 0; i < wire_count(list); i++) {
 		struct news one = {0};
 		if (news_event(&one, wire_at(list, i))) {
