@@ -294,6 +294,27 @@ static void consume(struct engine *e, node_t n)
 	state_release(&have);
 }
 
+/*
+ * A change of this replica covers all its earlier ones at that path, since a context counts. Those that only
+ * the target knows (a copy was consumed elsewhere, a head got another dot) are to be part of what it is made on.
+ */
+static bool own_pending_at(const struct engine *e, node_t n)
+{
+	const struct version *have = &have_of(e, n)->context, *target = &target_of(e, n)->context;
+	uint64_t known = have->n && have->dots[0].rep == 0 ? have->dots[0].counter : 0;
+	return target->n && target->dots[0].rep == 0 && target->dots[0].counter > known;
+}
+
+static void keep_own_heads(const struct engine *e, node_t n, struct state *have)
+{
+	const struct state *t = target_of(e, n);
+	const struct head *shown = shown_head(e, n);
+	for (uint16_t i = 0; i < t->n_heads && t->heads[i].dot.rep == 0; i++)
+		if (!version_has(&have_of(e, n)->context, t->heads[i].dot) &&
+		    !(shown && head_same_content(shown, &t->heads[i])))
+			state_add_head(have, &t->heads[i]);
+}
+
 static int64_t highest_rank(const struct state *s)
 {
 	int64_t rank = 0;
@@ -345,6 +366,7 @@ static void local_delete(struct engine *e, node_t n)
 	have.mode = have_of(e, n)->mode;
 	struct dot d = next_dot(e, n);
 	version_add(&have.context, d);
+	keep_own_heads(e, n, &have);
 	local_update(e, n, &have, d.counter, &gone);
 	struct slot *s = slot_of(e, n);
 	if (!(s->flags & F_MOVED))
@@ -379,6 +401,7 @@ static void local_put(struct engine *e, node_t n, const struct found *f)
 		int64_t least = above(have.mode.rank);
 		have.mode = (struct mode_reg){h.rank > least ? h.rank : least, d, f->mode};
 	}
+	keep_own_heads(e, n, &have);
 	state_add_head(&have, &h);
 	struct disk_facts facts = facts_of(f);
 	local_update(e, n, &have, d.counter, &facts);
@@ -399,14 +422,21 @@ static void local_chmod(struct engine *e, node_t n, const struct found *f)
 {
 	const struct state *old = have_of(e, n);
 	int64_t time = f->ctime_ns < e->wall_ns ? f->ctime_ns : e->wall_ns;
-	if (time <= old->mode.rank)
-		time = above(old->mode.rank);
+	if (time <= target_of(e, n)->mode.rank)
+		time = above(target_of(e, n)->mode.rank);
 	struct dot d = next_dot(e, n);
-	struct state have = state_copy(old);
-	version_add(&have.context, d);
-	have.mode = (struct mode_reg){time, d, f->mode};
 	struct disk_facts facts = facts_of(f);
-	local_update(e, n, &have, d.counter, &facts);
+	bool later = own_pending_at(e, n);
+	struct state s = state_copy(later ? target_of(e, n) : old);
+	version_add(&s.context, d);
+	s.mode = (struct mode_reg){time, d, f->mode};
+	if (later) {
+		struct update u = {.what = UPDATE_WANT | UPDATE_FACTS, .want = s, .facts = facts};
+		slot_update(e, n, &u);
+		plan(e, n);
+	} else {
+		local_update(e, n, &s, d.counter, &facts);
+	}
 	emit(e, EVENT_CHANGED, n, 0, "permissions %03o", f->mode);
 }
 
