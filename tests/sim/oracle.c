@@ -105,6 +105,32 @@ void oracle_written(struct sim *s, content_t c)
 	o->written.at[o->written.n++] = c;
 }
 
+static void claim(struct oracle *o, const char *path, content_t c)
+{
+	GROW(o->claims, o->claims_cap, o->n_claims + 1);
+	struct claim *new = &o->claims[o->n_claims++];
+	*new = (struct claim){.content = c, .live = true};
+	base_of(path, new->base);
+}
+
+static bool was_durable(const struct sim *s, const struct replica *r, content_t c)
+{
+	size_t i = slot_of_content(c);
+	return s->oracle->durable[r->at][i / 64] >> i % 64 & 1;
+}
+
+/* Somebody else has put that content at that name, and this disk never had it. */
+static bool made_elsewhere(const struct sim *s, const struct replica *r, const char *path, content_t c)
+{
+	const struct oracle *o = s->oracle;
+	char base[PATH_CAP];
+	base_of(path, base);
+	for (size_t i = 0; i < o->n_claims && !was_durable(s, r, c); i++)
+		if (o->claims[i].content == c && strcmp(o->claims[i].base, base) == 0)
+			return true;
+	return false;
+}
+
 static struct noticed *noticed_at(struct oracle *o, const struct replica *r, const char *path)
 {
 	for (size_t i = 0; i < o->noticed.n; i++)
@@ -135,10 +161,9 @@ void oracle_put(struct sim *s, const struct replica *r, const char *path, conten
 		return;
 	if (known && known->content == c)
 		return; /* put back before anybody saw that it was away: that is no change */
-	GROW(o->claims, o->claims_cap, o->n_claims + 1);
-	struct claim *claim = &o->claims[o->n_claims++];
-	*claim = (struct claim){.content = c, .live = true};
-	base_of(path, claim->base);
+	if (made_elsewhere(s, r, path, c))
+		return; /* the same as what is on its way here: that is no event of its own */
+	claim(o, path, c);
 }
 
 void oracle_take(struct sim *s, const struct replica *r, const struct object *obj)
@@ -254,12 +279,6 @@ void oracle_durable(struct sim *s, const struct replica *r, content_t c)
 {
 	size_t i = slot_of_content(c);
 	s->oracle->durable[r->at][i / 64] |= (uint64_t)1 << i % 64;
-}
-
-static bool was_durable(const struct sim *s, const struct replica *r, content_t c)
-{
-	size_t i = slot_of_content(c);
-	return s->oracle->durable[r->at][i / 64] >> i % 64 & 1;
 }
 
 void oracle_before_power(struct sim *s, struct replica *r)
@@ -457,6 +476,18 @@ static void differs(struct sim *s, const struct replica *ra, const struct object
 	      b ? b->content : 0, b ? b->mode : 0);
 }
 
+/* It is to move to a name that is blocked here, and stays until it can; so does its folder. */
+static bool waits_for_blocked(struct sim *s, const struct object *a, const struct replica *with)
+{
+	bool blocked = false, there = false;
+	for (size_t i = 0; i < with->disk.n; i++) {
+		bool cannot = !comparable(s, with->disk.at[i].path);
+		blocked |= cannot;
+		there |= cannot && holds(&with->disk.at[i], a->content);
+	}
+	return a->kind == KIND_DIR ? blocked : there;
+}
+
 static void compare(struct sim *s, struct replica *r, struct replica *with)
 {
 	for (size_t i = 0; i < r->disk.n; i++) {
@@ -466,6 +497,8 @@ static void compare(struct sim *s, struct replica *r, struct replica *with)
 				cover(MET_NOT_CARRIED);
 			continue;
 		}
+		if (!b && waits_for_blocked(s, a, with))
+			continue;
 		if (!b || a->kind != b->kind || (a->kind != KIND_DIR && a->content != b->content) ||
 		    (a->kind != KIND_SYMLINK && a->mode != b->mode))
 			differs(s, r, a, with, b);
