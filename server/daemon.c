@@ -163,6 +163,18 @@ static void rolled_back(struct daemon *d, const char *peer)
 	begin_ending(d, "STATUS=beginning anew");
 }
 
+void daemon_disk_failed(struct daemon *d, const char *why)
+{
+	if (d->life->status == DAEMON_DISK_FAILED)
+		return;
+	log_error("%s: what of it is on the disk is not certain any more, so this server ends; look after "
+		  "the disk, then start it again", why);
+	d->life->status = DAEMON_DISK_FAILED;
+	d->life->again = false;
+	if (!d->stopping)
+		begin_ending(d, "STOPPING=1\nSTATUS=the disk fails");
+}
+
 static void carry_out(struct daemon *d, const struct action *a)
 {
 	struct peer *p;

@@ -59,14 +59,19 @@ void daemon_submit(struct daemon *d, struct job *job, enum job_priority priority
 void daemon_event(struct daemon *d, const char *word, struct bytes path, struct bytes replica,
 		  struct bytes detail);
 
+/* Ends the server: the index cannot be trusted any more (exit status DAEMON_DISK_FAILED). */
+void daemon_disk_failed(struct daemon *d, const char *why);
+
 int64_t daemon_wall_ns(void);
 uint64_t daemon_mono_ms(void);
 void replica_hex(char out[REPLICA_HEX], const struct replica_id *id);
 /* The name of a replica for people: its own, or the start of its id. Valid until the next event. */
 struct bytes daemon_replica_name(struct daemon *d, rep_t rep);
 
+enum { DAEMON_DISK_FAILED = 3 };
+
 /* Serves until a signal ends it. The exit status: 0 ended cleanly, 1 could not serve (said on
- * stderr, in one line). */
+ * stderr, in one line), or DAEMON_DISK_FAILED. */
 int daemon_main(const struct settings *settings);
 
 #endif

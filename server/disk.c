@@ -752,6 +752,8 @@ static void store_end(struct store_job *s)
 	}
 	past_again(k, &s->past);
 	const char *why = s->error ? s->error : strerror(-s->result);
+	if (store_is_unsure(k->d->store))
+		daemon_disk_failed(k->d, why);
 	log_limited(&k->limit_store, LEVEL_ERROR, "the index cannot be written: %s", why);
 	if (s->action)
 		engine_store_failed(daemon_feed(k->d), s->action, why);

@@ -106,6 +106,7 @@ struct store {
 	char *dir;
 	char *file;
 	int lock_fd;
+	bool unsure; /* a sync failed */
 	struct replica_id replica;
 	uint64_t counter;
 };
@@ -626,7 +627,7 @@ void store_close(struct store *s, bool clean)
 	static const uint8_t yes = 1;
 	if (!s)
 		return;
-	if (clean && s->db)
+	if (clean && s->db && !s->unsure)
 		(void)meta_set(s, "clean", (struct bytes){&yes, 1});
 	store_free(s);
 }
@@ -845,15 +846,25 @@ static bool batch_write(struct store *s, const struct store_batch *b)
 	return ok && run_plain(s, ST_COMMIT);
 }
 
+bool store_is_unsure(const struct store *s)
+{
+	return s->unsure;
+}
+
 int store_commit(struct store *s, const struct store_batch *b, char **error)
 {
 	*error = NULL;
+	if (s->unsure) {
+		*error = xasprintf("%s: a sync has failed", s->file);
+		return -EIO;
+	}
 	if (batch_write(s, b)) {
 		if (b->counter)
 			s->counter = b->counter;
 		return 0;
 	}
-	int err = db_error(s, error);
+	int err = db_error(s, error), code = sqlite3_extended_errcode(s->db);
+	s->unsure = code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC;
 	for (size_t i = 0; i < STATEMENTS; i++)
 		sqlite3_reset(s->statements[i]);
 	if (!sqlite3_get_autocommit(s->db))

@@ -116,6 +116,10 @@ struct store_batch {
 /* Writes all of it or nothing, durably. 0 or a negative errno with *error: -ENOSPC, -EROFS, -EIO... */
 int store_commit(struct store *store, const struct store_batch *batch, char **error);
 
+/* A sync of the index has failed: what of it is on the disk nobody knows, and trying again would not
+ * tell. It refuses everything from then on (-EIO). */
+bool store_is_unsure(const struct store *store);
+
 /* The replica id and the counter reserve of the index, after OPENED or store_begin(). */
 struct replica_id store_replica_id(const struct store *store);
 uint64_t store_counter(const struct store *store);

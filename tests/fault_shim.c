@@ -3,7 +3,8 @@
  * or last long, as rules in the file $FAULTS/rules say. They may change at any time (by a rename onto
  * it). One rule a line, the first that fits counts:
  *	CALL WHAT [PATTERN [COUNT]]
- * CALL is one of calls[]; WHAT is one of errors[], or `+MS`: the call waits so long and is then made;
+ * CALL is one of calls[]; WHAT is one of errors[], or `KILL`: the process ends there and then, or `+MS`:
+ * the call waits so long and is then made;
  * PATTERN is a shell pattern for the absolute path (`*` goes over slashes), COUNT how often it happens.
  * Two calls are none: `clock +S` or `clock -S` moves the wall clock by so many seconds, `mono +S` the
  * other clock, as if the machine had slept.
@@ -15,6 +16,7 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -47,6 +49,7 @@ static const struct {
 	{"ENOSPC", ENOSPC}, {"EDQUOT", EDQUOT}, {"EFBIG", EFBIG},   {"EIO", EIO},       {"ESTALE", ESTALE},
 	{"EMFILE", EMFILE}, {"ENFILE", ENFILE}, {"EROFS", EROFS},   {"EACCES", EACCES}, {"EPERM", EPERM},
 	{"ETXTBSY", ETXTBSY}, {"EINVAL", EINVAL}, {"ENOMEM", ENOMEM}, {"EAGAIN", EAGAIN},
+	{"KILL", -1},
 };
 
 enum { RULES_MAX = 32, PATTERN_MAX = 256 };
@@ -170,6 +173,8 @@ static bool fails(enum call call, int dir, const char *name)
 		nanosleep(&t, NULL);
 		return false;
 	}
+	if (hit.error < 0)
+		(void)kill(getpid(), SIGKILL);
 	errno = hit.error;
 	return true;
 }

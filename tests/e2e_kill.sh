@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# A server that is killed at each point of applying what came: before and after the journal of intents,
+# while contents are written, before names change, in between, before and after the index is stored, and
+# in its own recovery. After the next start all is as it would have been, nothing is missing, nothing
+# lies about, and nobody is said to have done what our own hand did. And an index whose sync fails.
+. "$(dirname "$0")/e2e_lib.sh"
+
+can_be_faulty B
+start A
+peers[B]=A # who comes back dials at once
+start B
+settle A B
+
+is_dead() { # NAME
+	! kill -0 "${pid[$1]}" 2>/dev/null
+}
+
+# All kinds of operations at once, on A.
+prepare() {
+	rm -rf "$work/A"/*
+	mkdir "$work/A/goes" "$work/A/becomes-a-file" "$work/A/stays"
+	for name in changed deleted moved goes/file becomes-a-file/file becomes-a-folder stays/file touched; do
+		echo "old $name" >"$work/A/$name"
+	done
+	ln -s old "$work/A/link"
+	settle A B
+	same A B
+}
+
+work_on() {
+	echo new >"$work/A/new"
+	echo 'not the old one' >"$work/A/changed.tmp"
+	mv "$work/A/changed.tmp" "$work/A/changed"
+	rm "$work/A/deleted"
+	mv "$work/A/moved" "$work/A/stays/moved"
+	rm -r "$work/A/goes" "$work/A/becomes-a-file"
+	echo file >"$work/A/becomes-a-file"
+	rm "$work/A/becomes-a-folder"
+	mkdir -p "$work/A/becomes-a-folder/deep/er"
+	echo deep >"$work/A/becomes-a-folder/deep/er/file"
+	ln -sfn new "$work/A/link"
+	chmod 600 "$work/A/touched"
+	random_file 300000 "$work/A/larger"
+}
+
+# Lines of B's history that say somebody there did something.
+invented() {
+	ask B history --json 2>/dev/null |
+		grep -cE '"event":"(created|changed|deleted|moved|moved away|conflict)"' || :
+}
+
+check_all() { # WHAT
+	await 'A to be connected again' connected A B
+	settle A B
+	same A B
+	[ "$(invented)" -eq "$before" ] || fail "$1: events were invented: $(ask B history --json)"
+	[ -z "$(ls "$work/B/.tutti/tmp")" ] || fail "$1: left in tmp: $(ls "$work/B/.tutti/tmp")"
+	[ -z "$(find "$work/A" "$work/B" -name '*.conflict-*' -o -name '*.saved-*')" ] ||
+		fail "$1: copies were made"
+}
+
+killed_at() { # RULE
+	prepare
+	before=$(invented)
+	fault B "$@"
+	work_on
+	await "B to be killed at $*" is_dead B
+	wait "${pid[B]}" 2>/dev/null || :
+	unset "pid[B]"
+	fault B
+	start B
+	check_all "$*"
+	passed "killed at $*"
+}
+
+killed_at "write KILL */B/.tutti/intents"
+killed_at "fsync KILL */B/.tutti/intents"
+killed_at "write KILL */B/.tutti/tmp/*"
+killed_at "fsync KILL */B/.tutti/tmp/*"
+killed_at "rename KILL */B/new"
+killed_at "rename KILL */B/changed"
+killed_at "rename KILL */B/.tutti/trash/*"
+killed_at "rename KILL */B/stays/moved"
+killed_at "mkdir KILL */B/becomes-a-folder/deep"
+killed_at "unlink KILL */B/goes"
+killed_at "fsync KILL */B"
+killed_at "fsync KILL */B/.tutti/trash"
+killed_at "write KILL */state-B/index.db-wal"
+killed_at "fsync KILL */state-B/index.db-wal"
+
+# Killed in recovery as well, and again.
+prepare
+before=$(invented)
+fault B "fsync KILL */B"
+work_on
+await 'B to be killed' is_dead B
+wait "${pid[B]}" 2>/dev/null || :
+for rule in "write KILL */B/.tutti/intents*" "fsync KILL */B/.tutti/intents*" \
+	"unlink KILL */B/.tutti/tmp/*"; do
+	fault B "$rule"
+	status=0
+	timeout 20 env LD_PRELOAD="$work/fault_shim.so" FAULTS="$work/faults-B" ASAN_OPTIONS=verify_asan_link_order=0 \
+		"$tuttid" -n B -l "127.0.0.1:${port[B]}" -p "127.0.0.1:${port[A]}" -s "$work/state-B" --socket "$work/B.sock" \
+		"$work/B" >/dev/null 2>>"$work/B.err" || status=$?
+	[ "$status" -eq 137 ] || [ "$status" -eq 124 ] || fail "recovery with $rule ended with $status"
+done
+unset "pid[B]"
+fault B
+start B
+check_all 'recovery'
+passed 'killed in recovery'
+
+# ---- the index cannot be synced ---------------------------------------------------------------
+prepare
+fault B "fsync EIO */state-B/index.db-wal"
+echo "after the sync has failed" >"$work/A/new"
+await 'B to end' is_dead B
+status=0
+wait "${pid[B]}" || status=$?
+unset "pid[B]"
+[ "$status" -eq 3 ] || fail "it ended with $status"
+grep -q 'this server ends; look after the disk' "$work/B.err" || fail 'it does not say why'
+fault B
+start B
+await 'A to be connected again' connected A B
+settle A B
+same A B
+passed 'an index that cannot be synced'
+
+stop_cleanly A B
+echo "$checks checks"
