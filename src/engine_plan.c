@@ -480,7 +480,8 @@ static bool has_children(struct engine *e, node_t n)
 	return any;
 }
 
-/* Where the content of hash is on this disk; one whose file may move is preferred. */
+/* Where the content of hash is on this disk; one whose file may move is preferred. Not what is in a folder
+ * that has to go before n can take its name. */
 static node_t local_source(struct engine *e, node_t n, const uint8_t *hash, bool *movable)
 {
 	*movable = false;
@@ -494,7 +495,8 @@ static node_t local_source(struct engine *e, node_t n, const uint8_t *hash, bool
 	     m = slot_of(e, m)->content_next, looked_at++) {
 		const struct slot *s = slot_of(e, m);
 		const struct head *h = shown_head(e, m);
-		if (m == n || !h || memcmp(h->hash, hash, HASH_SIZE) != 0 || s->flags & (F_JOB | F_LOOKING))
+		if (!h || memcmp(h->hash, hash, HASH_SIZE) != 0 || s->flags & (F_JOB | F_LOOKING) ||
+		    tree_is_under(e->tree, m, n))
 			continue;
 		found = m;
 		if (s->want && !node_live(e, m) && !(s->flags & F_CLAIMED)) {
