@@ -34,7 +34,7 @@ anew() { # WHAT PATTERN-IN-THE-LOG
 	[ -z "$(find "$work/A" "$work/B" -name '*.conflict-*' -o -name '*.saved-*')" ] ||
 		fail "$1: copies were made"
 	[ "$(lines A "$2")" -eq 1 ] || fail "$1: not said in one line"
-	[ "$id" != "$(id_of A)" ] || fail "$1: it has its old id"
+	[ "$old_id" != "$(id_of A)" ] || fail "$1: it has its old id"
 	local in out
 	in=$(bytes_in A B)
 	out=$(bytes_in B A)
@@ -56,7 +56,7 @@ anew() { # WHAT PATTERN-IN-THE-LOG
 
 # ---- damaged in the middle ------------------------------------------------------------------
 
-id=$(id_of A)
+old_id=$(id_of A)
 stop_cleanly A
 size=$(stat -c %s "$work/state-A/index.db")
 for page in $(seq 1 $((size / 4096 - 1))); do
@@ -67,7 +67,7 @@ anew 'a damaged index' 'index.* damaged' 3
 
 # ---- cut short ------------------------------------------------------------------------------
 
-id=$(id_of A)
+old_id=$(id_of A)
 stop_cleanly A
 truncate -s 5000 "$work/state-A/index.db"
 start A
@@ -75,7 +75,7 @@ anew 'an index that was cut short' 'index.* damaged' 4
 
 # ---- from the future ------------------------------------------------------------------------
 
-id=$(id_of A)
+old_id=$(id_of A)
 stop_cleanly A
 # the format stands in the head of the database, at byte 60
 printf '\0\0\0\143' | dd of="$work/state-A/index.db" bs=1 seek=60 count=4 conv=notrunc status=none
@@ -84,7 +84,7 @@ anew 'an index from the future' 'was written by a newer tuttid (format 99' 5
 
 # ---- of another directory -------------------------------------------------------------------
 
-id=$(id_of A)
+old_id=$(id_of A)
 stop_cleanly A
 mkdir "$work/C"
 echo elsewhere >"$work/C/elsewhere"
@@ -100,7 +100,7 @@ stop_cleanly A
 cp -r "$work/state-A" "$work/old-copy"
 start A
 await 'A to be connected again' connected A B
-id=$(id_of A)
+old_id=$(id_of A)
 for i in $(seq 10 20); do
 	echo "changed since $i" >"$work/A/folder/$i"
 done
@@ -117,12 +117,12 @@ kill -0 "$old_pid" || fail 'the process ended'
 [ "$(grep -c '^ready ' "$work/A.out")" -eq 1 ] || fail 'ready was said twice'
 [ "$(cat "$work/A/folder/15")" = 'changed since 15' ] || fail 'a change since the copy is lost'
 [ ! -e "$work/A/folder/21" ] || fail 'a deletion since the copy is undone'
-id=$(id_of A)
+old_id=$(id_of A)
 stop_cleanly A
 start A
 await 'A to be connected again' connected A B
 settle A B
-[ "$id" = "$(id_of A)" ] || fail 'the new id did not stay'
+[ "$old_id" = "$(id_of A)" ] || fail 'the new id did not stay'
 passed 'the new life lasts'
 
 # ---- a directory without its mark -----------------------------------------------------------

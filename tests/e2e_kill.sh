@@ -100,7 +100,7 @@ for rule in "write KILL */B/.tutti/intents*" "fsync KILL */B/.tutti/intents*" \
 	fault B "$rule"
 	status=0
 	timeout 20 env LD_PRELOAD="$work/fault_shim.so" FAULTS="$work/faults-B" ASAN_OPTIONS=verify_asan_link_order=0 \
-		"$tuttid" -n B -l "127.0.0.1:${port[B]}" -p "127.0.0.1:${port[A]}" -s "$work/state-B" --socket "$work/B.sock" \
+		"$tuttid" -n B --plain -l 127.0.0.1:0 -s "$work/state-B" --socket "$work/B.sock" \
 		"$work/B" >/dev/null 2>>"$work/B.err" || status=$?
 	[ "$status" -eq 137 ] || [ "$status" -eq 124 ] || fail "recovery with $rule ended with $status"
 done
