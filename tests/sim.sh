@@ -11,7 +11,7 @@ seeds=15000
 
 failed=0
 "$sim" "${scenarios[@]}" || failed=1
-"$sim" --seeds "1-$seeds" --twice 20 --cover "$((seeds / 240))" >"$work/out" || failed=1
+"$sim" --seeds "1-$seeds" --twice 20 --orders 20 --cover "$((seeds / 240))" >"$work/out" || failed=1
 cat "$work/out"
 seed=$(sed -n 's/^# seed \([0-9]*\):.*/\1/p' "$work/out" | head -1)
 [ -z "$seed" ] || "$sim" --seeds "$seed" --shrink || :

@@ -12,6 +12,7 @@ static const char help[] =
 	"Plays histories of many replicas, and judges what comes of them.\n\n"
 	"  -s, --seeds A-B     the histories of these seeds\n"
 	"  -t, --twice N       plays each Nth of them twice: what happens must be the same\n"
+	"  -o, --orders N      of each Nth, what people do is told in several orders (S14)\n"
 	"  -c, --cover N       fails unless each row of the tables was met N times; prints the counts\n"
 	"  -m, --mutant NAME   with a wrong rule in the engine; one of these histories must fail\n"
 	"  -l, --list-mutants  the names of the wrong rules\n"
@@ -22,7 +23,7 @@ static const char help[] =
 	"      --help\n";
 
 struct settings {
-	uint64_t first, last, twice, least;
+	uint64_t first, last, twice, orders, least;
 	const char *mutant;
 	bool print, go_on, shrink, verbose;
 };
@@ -62,6 +63,23 @@ static void tell(struct scenario *sc, const char *what, const char *why, const s
 	fflush(stdout);
 }
 
+/* S14: whatever the order in which all is told, the same tree comes of it. */
+static bool same_in_any_order(struct scenario *sc, const char **why)
+{
+	uint64_t hash, first = 0;
+	for (uint64_t order = 1; order <= 3; order++) {
+		scenario_reorder(sc, order);
+		if (!sim_play(sc, false, &hash, why))
+			return false;
+		if (order == 1)
+			first = sim_tree();
+		*why = "S14: another order of messages gives another tree";
+		if (sim_tree() != first)
+			return false;
+	}
+	return true;
+}
+
 static bool play_seed(uint64_t seed, const struct settings *set)
 {
 	struct scenario sc;
@@ -82,6 +100,8 @@ static bool play_seed(uint64_t seed, const struct settings *set)
 		if (!good)
 			why = "hash: it is not the same when it is played again";
 	}
+	if (good && set->orders && seed % set->orders == 0)
+		good = same_in_any_order(&sc, &why);
 	snprintf(what, sizeof(what), "seed %llu", (unsigned long long)seed);
 	if (!good && !set->mutant)
 		tell(&sc, what, why, set);
@@ -137,6 +157,7 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"seeds", required_argument, NULL, 's'}, {"twice", required_argument, NULL, 't'},
+		{"orders", required_argument, NULL, 'o'},
 		{"cover", required_argument, NULL, 'c'}, {"mutant", required_argument, NULL, 'm'},
 		{"list-mutants", no_argument, NULL, 'l'}, {"print", no_argument, NULL, 'p'},
 		{"keep-going", no_argument, NULL, 'k'}, {"shrink", no_argument, NULL, 'x'},
@@ -145,12 +166,13 @@ int main(int argc, char **argv)
 	struct settings set = {.first = 1};
 	uint64_t played = 0, failed = 0;
 	bool seeds = false;
-	for (int c; (c = getopt_long(argc, argv, "s:t:c:m:lpkxvh", options, NULL)) != -1; ) {
+	for (int c; (c = getopt_long(argc, argv, "s:t:o:c:m:lpkxvh", options, NULL)) != -1; ) {
 		uint64_t unused;
 		bool good = true;
 		switch (c) {
 		case 's': good = seeds = numbers(optarg, &set.first, &set.last); break;
 		case 't': good = numbers(optarg, &set.twice, &unused); break;
+		case 'o': good = numbers(optarg, &set.orders, &unused); break;
 		case 'c': good = numbers(optarg, &set.least, &unused); break;
 		case 'm':
 			set.mutant = optarg;

@@ -79,8 +79,7 @@ static size_t slot_of_content(content_t c)
 	return c < KNOWN_CONTENTS ? c : KNOWN_CONTENTS + (c - TORN_FIRST) % KNOWN_CONTENTS;
 }
 
-/* a.conflict-01020304-5.txt belongs to a.txt. */
-static void base_of(const char *path, char out[PATH_CAP])
+void oracle_base(const char *path, char out[PATH_CAP])
 {
 	size_t n = 0;
 	while (*path && n + 1 < PATH_CAP) {
@@ -110,7 +109,7 @@ static void claim(struct oracle *o, const char *path, content_t c)
 	GROW(o->claims, o->claims_cap, o->n_claims + 1);
 	struct claim *new = &o->claims[o->n_claims++];
 	*new = (struct claim){.content = c, .live = true};
-	base_of(path, new->base);
+	oracle_base(path, new->base);
 }
 
 static bool was_durable(const struct sim *s, const struct replica *r, content_t c)
@@ -124,7 +123,7 @@ static bool made_elsewhere(const struct sim *s, const struct replica *r, const c
 {
 	const struct oracle *o = s->oracle;
 	char base[PATH_CAP];
-	base_of(path, base);
+	oracle_base(path, base);
 	for (size_t i = 0; i < o->n_claims && !was_durable(s, r, c); i++)
 		if (o->claims[i].content == c && strcmp(o->claims[i].base, base) == 0)
 			return true;
@@ -171,7 +170,7 @@ void oracle_take(struct sim *s, const struct replica *r, const struct object *ob
 	struct oracle *o = s->oracle;
 	char base[PATH_CAP];
 	(void)r;
-	base_of(obj->path, base);
+	oracle_base(obj->path, base);
 	for (size_t i = 0; i < o->n_claims; i++)
 		if (o->claims[i].content == obj->content && strcmp(o->claims[i].base, base) == 0)
 			o->claims[i].live = false;
@@ -265,7 +264,7 @@ void oracle_displaces(struct sim *s, struct replica *r, const struct object *obj
 	if (!claimed(o, obj->content))
 		return;
 	char base[PATH_CAP];
-	base_of(obj->path, base);
+	oracle_base(obj->path, base);
 	for (unsigned i = 0; i < s->n; i++)
 		if (on_disk(&s->r[i].disk, obj->content, obj))
 			return;

@@ -2,6 +2,8 @@
 #include "config.h"
 #include "sim.h"
 
+#include "path.h"
+
 #include <stdarg.h>
 #include <stdlib.h>
 
@@ -528,6 +530,37 @@ static void play(struct sim *s, const struct step *step)
 	}
 }
 
+static uint64_t tree;
+
+uint64_t sim_tree(void)
+{
+	return tree;
+}
+
+/*
+ * What each name shows, and what its copies show; neither how often nor for which of equal contents a
+ * copy was made, nor its permissions (those that its path has just then): that follows from the order.
+ */
+static uint64_t tree_of(const struct objects *d)
+{
+	uint64_t sum = 0;
+	for (size_t i = 0; i < d->n; i++) {
+		const struct object *o = &d->at[i];
+		char base[PATH_CAP];
+		bool again = false, copy = path_is_conflict_name(bytes_of(o->path));
+		oracle_base(o->path, base);
+		for (size_t k = 0; k < i && copy && !again; k++) {
+			char other[PATH_CAP];
+			oracle_base(d->at[k].path, other);
+			again = strcmp(base, other) == 0 && path_is_conflict_name(bytes_of(d->at[k].path)) &&
+			        d->at[k].content == o->content;
+		}
+		if (!again && (!copy || o->content != CONTENT_EMPTY))
+			sum += hash64(base, strlen(base), (uint64_t)o->kind << 40 ^ (uint64_t)copy << 39 ^ o->content);
+	}
+	return sum;
+}
+
 bool sim_play(const struct scenario *sc, bool trace, uint64_t *hash, const char **why)
 {
 	static struct oracle *oracle;
@@ -549,9 +582,8 @@ bool sim_play(const struct scenario *sc, bool trace, uint64_t *hash, const char 
 		play(s, &sc->steps[i]);
 	cover_end();
 	for (unsigned i = 0; i < s->n; i++)
-		for (size_t k = 0; k < s->r[i].disk.n; k++)
-			mix(s, hash64(s->r[i].disk.at[k].path, strlen(s->r[i].disk.at[k].path),
-			              s->r[i].disk.at[k].content));
+		mix(s, tree_of(&s->r[i].disk));
+	tree = tree_of(&s->r[0].disk);
 	net_release(s);
 	for (unsigned i = 0; i < s->n; i++) {
 		struct replica *r = &s->r[i];

@@ -135,6 +135,9 @@ void step_print(const struct step *step, FILE *to);
 bool step_by_user(enum what what);
 /* What the seed stands for. */
 void scenario_make(struct scenario *sc, uint64_t seed);
+/* What people do in it, and nothing else, all apart; then all that is told, in an order that follows from
+ * `order` (S14). */
+void scenario_reorder(struct scenario *sc, uint64_t order);
 
 /* ---- the world ---- */
 
@@ -258,6 +261,9 @@ struct sim {
 /* Plays it. True if all went well; else *fault says what not (static). *hash: of all that happened. */
 bool sim_play(const struct scenario *sc, bool trace, uint64_t *hash, const char **fault);
 
+/* The tree in which the last play ended, as a number. */
+uint64_t sim_tree(void);
+
 void fault(struct sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void note(struct sim *s, unsigned at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 uint64_t rnd(uint64_t *state);
@@ -337,6 +343,8 @@ void life_snapshot(struct replica *r);
 
 /* ---- oracle.c ---- */
 
+/* a.conflict-01020304-5.txt belongs to a.txt. */
+void oracle_base(const char *path, char out[PATH_CAP]);
 struct oracle *oracle_new(void);
 void oracle_clear(struct oracle *o);
 void oracle_free(struct oracle *o);

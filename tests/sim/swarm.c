@@ -245,3 +245,17 @@ void scenario_make(struct scenario *sc, uint64_t seed)
 	}
 	add(&w, DO_SETTLE, 0);
 }
+
+void scenario_reorder(struct scenario *sc, uint64_t order)
+{
+	struct scenario out = {.replicas = sc->replicas};
+	for (size_t i = 0; i < sc->n; i++) {
+		if (!step_by_user(sc->steps[i].what))
+			continue;
+		scenario_add(&out, &sc->steps[i]);
+		scenario_add(&out, &(struct step){.what = DO_QUIET, .seed = i});
+	}
+	scenario_add(&out, &(struct step){.what = DO_SETTLE, .seed = order});
+	scenario_release(sc);
+	*sc = out;
+}
