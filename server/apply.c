@@ -74,8 +74,10 @@ static int set_meta(struct batch *b, const struct op *op, int parent, const char
 		err = chmod_held(fd, mode);
 	if (!err && fstat(fd, &st) < 0)
 		err = -errno;
-	if (!err)
+	if (!err) {
 		*after = found_from_stat(&st);
+		after->mode = op->mode & MODE_BITS; /* another one is somebody's change */
+	}
 	if (leased)
 		(void)fcntl(fd, F_SETLEASE, F_UNLCK);
 	if (!err)
@@ -245,6 +247,7 @@ static void set_result(struct batch *b, struct op *op, const struct prepared *p)
 	struct found now = parent < 0 ? (struct found){.kind = KIND_ABSENT} : stat_at(parent, name);
 	if (op->type == OP_MKDIR && now.kind == KIND_DIR) {
 		op->found = now;
+		op->found.mode = op->mode & MODE_BITS; /* what we made: another is somebody's change */
 		return;
 	}
 	if (op->type == OP_MKDIR) {

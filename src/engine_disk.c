@@ -611,8 +611,13 @@ void engine_moved(struct engine *e, node_t from_dir, struct bytes from, node_t t
 	slot_of(e, a)->left = true;
 	GROW(e->moves, e->moves_cap, e->n_moves + 1);
 	e->moves[e->n_moves] = (struct move){a, b, 1};
+	const uint64_t *earlier = nodemap_get(&e->moved_dir, b);
+	uint64_t over = earlier ? *earlier : 0;
+	bool is_over = earlier != NULL; /* something else went there, and was not listed yet */
 	nodemap_put(&e->moved_dir, b, move_value(e->n_moves, a));
 	e->n_moves++;
+	if (is_over)
+		move_done_one(e, (size_t)(over >> 32));
 	queue_look(e, b, 0, true);
 }
 
@@ -881,6 +886,7 @@ static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk
 	} else {
 		nodemap_remove(&e->busy, n);
 		bool was_dir = s->kind == KIND_DIR;
+		bool other_dir = was_dir && s->stamp != l->found.stamp;
 		if (l->unchanged) {
 			known_still(e, n);
 			plan(e, n);
@@ -888,8 +894,9 @@ static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk
 			walk_changed(e, walk);
 		}
 		bool is_dir = l->found.kind == KIND_DIR;
-		/* it may be readable now, or back: what is below was not seen meanwhile */
-		if (is_dir && was_dir && !walk && (slot_of(e, n)->left || problem_get(e, 0, n)))
+		/* it may be another one, readable now, or back: what is below was not seen */
+		if (is_dir && was_dir && !walk &&
+		    (other_dir || slot_of(e, n)->left || problem_get(e, 0, n)))
 			walk_node(e, n);
 		slot_of(e, n)->left = false;
 		if (is_dir && (walk || !was_dir || move)) {

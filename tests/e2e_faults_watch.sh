@@ -80,6 +80,30 @@ settle A B
 same A B
 passed 'F14 a folder that is moved out, in, about, and back'
 
+# Folders that take the place of others, with folders of the same names in them.
+for name in here there; do
+	mkdir -p "$work/A/$name/same/deep/er" "$work/away-$name/same/deep/er"
+	for i in same same/deep same/deep/er; do
+		echo "$name" >"$work/A/$name/$i/in $name"
+		echo "away $name" >"$work/away-$name/$i/away $name"
+	done
+done
+settle A B
+for round in 1 2 3 4 5; do
+	"$TUTTI_BUILD/tests/odd_writer" swap "$work/A/here" "$work/A/there" "$round"
+	"$TUTTI_BUILD/tests/odd_writer" swap "$work/A/here/same" "$work/away-here/same" 1
+	echo "$round" >"$work/A/here/same/deep/er/round"
+	mv "$work/A/there" "$work/A/aside" && mv "$work/away-there" "$work/A/there" &&
+		mv "$work/A/aside" "$work/away-there"
+	settle A B
+	same A B
+	echo "$round again" >"$work/A/here/same/deep/er/round"
+	echo "$round" >"$work/A/there/same/deep/round"
+	settle A B
+	same A B
+done
+passed 'F14 folders that take the place of others'
+
 # ---- within the grain of the clock ----------------------------------------------------------
 # Same size, same inode, and the date of before: only reading it again can tell.
 for i in $(seq 30); do
