@@ -1013,6 +1013,8 @@ struct tidy {
 		struct bytes path; /* where it is now, or empty */
 	} *gone;
 	size_t n_gone, cap_gone;
+	struct trash_item *found; /* names are copies */
+	size_t n_found, cap_found;
 	int result;
 };
 
@@ -1069,6 +1071,14 @@ static void tidy_saved(void *ctx, const char *name, struct bytes path)
 	x->gone[x->n_gone - 1].path = copied(path);
 }
 
+static void tidy_found(void *ctx, const struct trash_item *item)
+{
+	struct tidy *x = ctx;
+	GROW(x->found, x->cap_found, x->n_found + 1);
+	x->found[x->n_found] = *item;
+	x->found[x->n_found++].name = xstrdup(item->name);
+}
+
 static void tidy_run(struct job *job)
 {
 	struct tidy *x = (struct tidy *)((char *)job - offsetof(struct tidy, job));
@@ -1090,6 +1100,7 @@ static void tidy_run(struct job *job)
 		.gone = tidy_gone,
 		.saved = tidy_saved,
 		.ctx = x,
+		.found = tidy_found,
 	});
 	if (x->result < 0)
 		log_warning("the trash cannot be cleared: %s", strerror(-x->result));
@@ -1106,6 +1117,21 @@ static void told_saved(struct daemon *d, struct bytes path)
 		engine_hint(e, parent, path_base(path), HINT_CHANGED);
 }
 
+/* Of what the index has forgotten only the last part of the path is known, from its name. */
+static void told_found(struct disk *k, const struct trash_item *item)
+{
+	struct bytes path = bytes_of(strchr(item->name, '-') + 1);
+	for (size_t i = 0; i < k->past.n_trash; i++)
+		if (bytes_eq(k->past.trash[i].name, bytes_of(item->name)))
+			return; /* its row is only not stored yet */
+	if (path_check(path) != PATH_OK)
+		return;
+	disk_trash(k, &(struct store_trash){
+		.name = bytes_of(item->name), .path = path, .time_ns = item->time_ns,
+		.mtime_ns = item->mtime_ns, .size = item->size, .kind = item->kind,
+	});
+}
+
 static void tidy_free(struct tidy *x)
 {
 	for (size_t i = 0; i < x->n; i++) {
@@ -1116,8 +1142,11 @@ static void tidy_free(struct tidy *x)
 		free(x->gone[i].name);
 		free_bytes(x->gone[i].path);
 	}
+	for (size_t i = 0; i < x->n_found; i++)
+		free((char *)(uintptr_t)x->found[i].name);
 	free(x->known);
 	free(x->gone);
+	free(x->found);
 	free(x);
 }
 
@@ -1131,6 +1160,8 @@ static void tidy_done(struct job *job, bool cancelled)
 		if (x->gone[i].path.len)
 			told_saved(x->k->d, x->gone[i].path);
 	}
+	for (size_t i = 0; i < x->n_found; i++)
+		told_found(x->k, &x->found[i]);
 	tidy_free(x);
 }
 

@@ -251,8 +251,11 @@ int trash_tidy(struct root *root, const struct trash_tidying *t)
 			continue;
 		}
 		bool old = item->time_ns / BILLION <= t->now_s - t->max_age_s;
-		if (!old && total <= t->max_bytes)
+		if (!old && total <= t->max_bytes) {
+			if (!k && t->found && item->time_ns / BILLION <= t->now_s - TRASH_KNOWN_S)
+				t->found(t->ctx, item);
 			continue;
+		}
 		int failed = remove_item(root, item);
 		if (!failed)
 			total -= item->size;

@@ -54,7 +54,11 @@ struct trash_tidying {
 	void (*gone)(void *ctx, const char *name);
 	void (*saved)(void *ctx, const char *name, struct bytes path);
 	void *ctx;
+	/* Told of each that stays and that the index should know by now, but does not: it was lost, or the
+	 * program ended before it was stored. May be NULL. */
+	void (*found)(void *ctx, const struct trash_item *item);
 };
+enum { TRASH_KNOWN_S = 60 }; /* by then */
 
 /* Empties the trash as far as it must be. What was written to after it was put there is not removed,
  * whatever its age: somebody had it open, and it holds what exists nowhere else. When it is at rest it

@@ -1288,11 +1288,12 @@ static size_t tidy(int64_t now_s, int64_t max_age_s, uint64_t max_bytes, const s
 	free(saved_as);
 	saved_as = NULL;
 	ck_assert_int_eq(trash_tidy(root, &(struct trash_tidying){now_s, max_age_s, max_bytes, known, n,
-		note_removed, note_saved, &gone}), 0);
+		note_removed, note_saved, &gone, NULL}), 0);
 	return gone;
 }
 
-static void trash_put(int64_t age_s, unsigned number, const char *content)
+/* The seconds in its name. */
+static int64_t trash_put(int64_t age_s, unsigned number, const char *content)
 {
 	char name[128];
 	int64_t when = time(NULL) - age_s;
@@ -1303,6 +1304,7 @@ static void trash_put(int64_t age_s, unsigned number, const char *content)
 	struct timespec t[2] = {{0, UTIME_OMIT}, {when - 100, 0}};
 	ck_assert_int_eq(utimensat(AT_FDCWD, path, t, 0), 0);
 	free(path);
+	return when;
 }
 
 START_TEST(trash_expires_by_age)
@@ -1314,6 +1316,41 @@ START_TEST(trash_expires_by_age)
 	ck_assert_uint_eq(tidy(time(NULL), 40, UINT64_MAX, NULL, 0), 2);
 	ck_assert(content_in(dir, ".tutti/trash", "young"));
 	ck_assert(there(dir, ".tutti/trash/not ours"));
+}
+END_TEST
+
+static size_t found_n;
+
+static void note_found(void *ctx, const struct trash_item *item)
+{
+	(void)ctx;
+	ck_assert_uint_eq(item->size, strlen("forgotten"));
+	found_n++;
+}
+
+/* What the index does not know, although it has been here for a while, is told; nothing else is. */
+START_TEST(what_the_index_forgot_is_found_in_the_trash)
+{
+	int64_t now = time(NULL);
+	char known[128];
+	trash_put(1000, 1, "expired");
+	trash_put(90, 2, "forgotten");
+	int64_t when = trash_put(80, 3, "known");
+	trash_put(1, 4, "just now");
+	put(dir, ".tutti/trash/not ours", "x");
+	snprintf(known, sizeof(known), "%lld.%09u-f", (long long)when, 3u);
+	size_t gone = 0;
+	struct trash_tidying t = {
+		.now_s = now, .max_age_s = 500, .max_bytes = UINT64_MAX, .n_known = 1,
+		.known = &(struct trash_known){.name = known}, .gone = note_removed, .ctx = &gone,
+		.found = note_found,
+	};
+	found_n = 0;
+	ck_assert_int_eq(trash_tidy(root, &t), 0);
+	ck_assert_uint_eq(found_n, 1);
+	ck_assert_uint_eq(gone, 1);
+	t.found = NULL;
+	ck_assert_int_eq(trash_tidy(root, &t), 0);
 }
 END_TEST
 
@@ -1501,6 +1538,7 @@ int main(void)
 	tcase_add_test(t, wrong_transfers_are_refused_and_gone);
 	tcase_add_test(t, transfer_takes_parts_of_files_that_are_here);
 	tcase_add_test(t, trash_expires_by_age);
+	tcase_add_test(t, what_the_index_forgot_is_found_in_the_trash);
 	tcase_add_test(t, trash_expires_by_size_oldest_first);
 	tcase_add_test(t, what_changed_in_the_trash_is_put_beside_its_path);
 	tcase_add_test(t, a_clock_that_was_set_back_hides_no_change);
