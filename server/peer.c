@@ -491,7 +491,7 @@ static void carry_report(struct peer *p, const struct action *a)
 	struct report r = engine_report(p->d->engine, a->rep);
 	struct buf b = {0};
 	size_t mark = wire_begin_notification(&b, "report");
-	wire_map(&b, 11);
+	wire_map(&b, 12);
 	wire_put_fixed(&b, "r", r.id.b, sizeof(r.id.b));
 	wire_put_uint(&b, "n", r.n);
 	wire_key(&b, "name");
@@ -520,6 +520,15 @@ static void carry_report(struct peer *p, const struct action *a)
 		n++;
 	}
 	wire_array_end(&b, array, n);
+	wire_key(&b, "held");
+	size_t held = wire_array_begin(&b), n_held = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (!r.problems[i].held)
+			continue;
+		wire_uint(&b, i);
+		n_held++;
+	}
+	wire_array_end(&b, held, n_held);
 	send_bytes(p, &b, mark);
 }
 
@@ -965,6 +974,12 @@ static void on_report(struct peer *p, const msgpack_object *params)
 	}
 	r.problems = problems;
 	r.n_listed = wire_count(list);
+	list = wire_get(params, "held");
+	for (size_t i = 0; i < wire_count(list); i++) {
+		uint64_t at;
+		if (wire_as_uint(wire_at(list, i), UINT64_MAX, &at) && at < r.n_listed)
+			problems[at].held = true;
+	}
 	struct replica_id links[REPLICAS_MAX];
 	list = wire_get(params, "links");
 	r.links = links;

@@ -9,6 +9,7 @@
 #include "path.h"
 #include "resync.h"
 #include "rows.h"
+#include "held.h"
 #include "settle.h"
 #include "status.h"
 #include "transfer.h"
@@ -752,6 +753,16 @@ static void on_row(struct session *s, uint32_t id, const msgpack_object *params)
 	respond_and_release(s, id, &map);
 }
 
+static void on_held_decide(struct session *s, uint32_t id, const msgpack_object *params)
+{
+	struct buf map = {0};
+	const char *text, *code = held_decide(s->all->d, params, &map, &text);
+	if (code)
+		refuse(s, id, code, text);
+	else
+		respond_and_release(s, id, &map);
+}
+
 /* Requests that others answer, now or later. */
 static void on_later_answer(struct session *s, int m, const struct wire_frame *f)
 {
@@ -859,6 +870,13 @@ void session_frame(struct session *s, const struct wire_frame *f)
 	case MESSAGE_UNTRUST:
 	case MESSAGE_INVITE:
 		on_later_answer(s, m, f);
+		break;
+	case MESSAGE_HELD:
+		held_pack(d, f->params, &map);
+		respond_and_release(s, f->id, &map);
+		break;
+	case MESSAGE_HELD_DECIDE:
+		on_held_decide(s, f->id, f->params);
 		break;
 	default:
 		conn_bye(s->conn, BYE_PROTOCOL, why);

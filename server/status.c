@@ -291,7 +291,7 @@ void status_pack(struct daemon *d, struct buf *out)
 	wire_put_uint(out, "bytes", s.bytes);
 	wire_put_bool(out, "in_sync", s.in_sync && c.n == c.n_members);
 	wire_put_uint(out, "conflicts", s.conflicts + settles_open_again(d->settles));
-	wire_put_uint(out, "held", 0);
+	wire_put_uint(out, "held", s.held);
 	wire_put_bool(out, "scanning", s.scanning);
 	wire_key(out, "notes");
 	pack_notes(d, &s, out);

@@ -225,6 +225,17 @@ static void count(struct engine *e, node_t n, int sign)
 	}
 }
 
+static bool is_ours(uint8_t kind)
+{
+	return kind == KIND_FILE || kind == KIND_DIR || kind == KIND_SYMLINK;
+}
+
+static void leftover_set(struct engine *e, struct slot *s, bool leftover)
+{
+	e->n_leftover += (uint64_t)leftover - (uint64_t)s->leftover;
+	s->leftover = leftover;
+}
+
 static void begin(struct engine *e, node_t n)
 {
 	if (n != NODE_ROOT)
@@ -255,7 +266,7 @@ static void live_add(struct engine *e, node_t dir)
 	end(e, dir);
 	if (slot_of(e, dir)->leftover) {
 		/* It stayed with the permissions that it had, and is one of ours again. */
-		slot_of(e, dir)->leftover = false;
+		leftover_set(e, slot_of(e, dir), false);
 		if (!slot_of(e, dir)->want)
 			want_force(e, dir);
 	}
@@ -338,6 +349,7 @@ void slot_update(struct engine *e, node_t n, struct update *u)
 {
 	struct slot *s = slot_of(e, n);
 	bool was_dir = s->kind == KIND_DIR;
+	e->updates++;
 	if ((u->what & UPDATE_WANT) &&
 	    state_eq(&u->want, u->what & UPDATE_HAVE ? &u->have : have_of(e, n))) {
 		state_release(&u->want);
@@ -382,6 +394,7 @@ void slot_update(struct engine *e, node_t n, struct update *u)
 		s->want = NULL;
 	}
 	if (u->what & UPDATE_FACTS) {
+		e->n_shown += (uint64_t)is_ours(u->facts.kind) - (uint64_t)is_ours(s->kind);
 		s->kind = u->facts.kind;
 		s->mode = u->facts.mode;
 		s->stamp = u->facts.stamp;
@@ -390,13 +403,13 @@ void slot_update(struct engine *e, node_t n, struct update *u)
 		if (s->kind == KIND_FILE && s->ctime_ns > e->wall_ns - RACY_NS)
 			s->flags |= F_RACY;
 		if (s->kind != KIND_DIR) {
-			s->leftover = false;
+			leftover_set(e, s, false);
 			e->unwatched -= (s->flags & F_UNWATCHED) != 0;
 			s->flags &= (uint16_t)~F_UNWATCHED;
 		}
 	}
 	if (will)
-		s->leftover = false;
+		leftover_set(e, s, false);
 	content_add(e, n);
 	end(e, n);
 	if (was_dir && s->kind != KIND_DIR)
@@ -422,6 +435,7 @@ void slot_update(struct engine *e, node_t n, struct update *u)
 		free(dropped);
 		problem_set(e, 0, n, NULL);
 	}
+	held_follow(e, n);
 }
 
 void held_update(struct engine *e, rep_t rep, node_t n, const struct held *h)
@@ -474,9 +488,17 @@ void slot_busy(struct engine *e, node_t n, bool busy)
 void slot_leftover(struct engine *e, node_t n, bool leftover)
 {
 	begin(e, n);
-	slot_of(e, n)->leftover = leftover;
+	leftover_set(e, slot_of(e, n), leftover);
 	end(e, n);
 	plan(e, n);
+}
+
+void slot_going(struct engine *e, node_t n, enum going going)
+{
+	begin(e, n);
+	slot_of(e, n)->going = (uint8_t)(going & (GOING_N - 1));
+	end(e, n);
+	report_changed(e);
 }
 
 void want_force(struct engine *e, node_t n)
@@ -673,7 +695,7 @@ void problem_set(struct engine *e, rep_t rep, node_t n, const char *reason)
 		p->items[*at].reason = xstrdup(reason);
 	} else if (reason) {
 		GROW(p->items, p->cap, p->n + 1);
-		p->items[p->n] = (struct problem_item){n, xstrdup(reason)};
+		p->items[p->n] = (struct problem_item){.node = n, .reason = xstrdup(reason)};
 		nodemap_put(&p->at, n, p->n++);
 	} else {
 		size_t i = *at;
@@ -690,6 +712,23 @@ void problem_set(struct engine *e, rep_t rep, node_t n, const char *reason)
 			emit(e, EVENT_FAILED, n, 0, "%s", reason);
 		report_changed(e);
 	}
+}
+
+void problem_set_held(struct engine *e, rep_t rep, node_t n)
+{
+	struct problems *p = &e->reps[rep].problems;
+	const uint64_t *at = nodemap_get(&p->at, n);
+	assert(at);
+	begin(e, n);
+	p->items[*at].held = true;
+	end(e, n);
+}
+
+bool problem_is_held(const struct engine *e, rep_t rep, node_t n)
+{
+	const struct problems *p = &e->reps[rep].problems;
+	const uint64_t *at = nodemap_get(&p->at, n);
+	return at && p->items[*at].held;
 }
 
 void problems_clear(struct engine *e, rep_t rep)
@@ -799,6 +838,7 @@ void engine_free(struct engine *e)
 		}
 		free(s->held);
 	}
+	held_release(e);
 	for (size_t i = 0; i < e->n_reps; i++) {
 		struct replica *r = &e->reps[i];
 		for (size_t k = 0; k < r->problems.n; k++)
@@ -855,8 +895,11 @@ uint64_t engine_deadline(const struct engine *e)
 	uint64_t due = UINT64_MAX;
 	if (e->n_timers)
 		due = e->timers[0].due_ms;
-	if (e->burst_until_ms && (e->deferred.n || e->removals.n) && e->burst_until_ms < due)
+	if (e->burst_until_ms && (e->deferred.n || e->removals.n || e->n_going[GOING_WAVE]) &&
+	    e->burst_until_ms < due)
 		due = e->burst_until_ms;
+	if (held_deadline(e) < due)
+		due = held_deadline(e);
 	if (e->report_dirty && e->report_due_ms < due)
 		due = e->report_due_ms;
 	if (e->unwatched && e->unwatched_due_ms < due)
@@ -884,6 +927,7 @@ void engine_tick(struct engine *e)
 	}
 	if (e->burst_until_ms && e->burst_until_ms <= e->mono_ms)
 		release_deferred(e);
+	held_tick(e);
 	if (e->unwatched && e->unwatched_due_ms <= e->mono_ms) {
 		e->unwatched_due_ms = e->mono_ms + UNWATCHED_MS;
 		for (node_t n = 0; n < e->n_slots; n++)
@@ -1012,6 +1056,8 @@ int engine_load(struct engine *e, struct bytes path, struct bytes record)
 	e->loading = false;
 	s = slot_of(e, n);
 	s->flags = (uint16_t)((s->flags & (uint16_t)~RECORD_FLAGS) | flags);
+	if (n_fields == RECORD_FIELDS_WANT && !s->want)
+		want_force(e, n); /* only the disk differed */
 	if (s->want)
 		s->want->derived = (struct dot){derived, (rep_t)derived_rep};
 	r = 0;
@@ -1158,10 +1204,12 @@ void engine_start(struct engine *e, bool index_new)
 	e->reps[0].seq = e->counter;
 	origins_load(e);
 	for (node_t n = 1; n < e->n_slots; n++) {
-		if (e->slots[n].want)
+		if (e->slots[n].want) {
+			held_loaded(e, n);
 			plan(e, n);
-		else if (e->slots[n].kind == KIND_DIR && !node_live(e, n))
+		} else if (e->slots[n].kind == KIND_DIR && !node_live(e, n)) {
 			slot_leftover(e, n, true); /* or was about to go: then its listing says so */
+		}
 	}
 	report_changed(e);
 	engine_walk(e, (struct bytes){0});

@@ -90,6 +90,7 @@ enum action_type {
 	X(REMOVED, "removed")   /* a peer's deletion was carried out here */                       \
 	X(CONFLICT, "conflict") /* text: the copy's name */                                        \
 	X(FAILED, "failed")     /* text: why */                                                    \
+	X(HELD, "held")         /* so many deletions at once, from rep, that a person is asked */         \
 	X(SCANNED, "scan")      /* text: what the walk found */                                    \
 	X(NOTE, "note")
 
@@ -216,6 +217,7 @@ void engine_peer_ack(struct engine *e, unsigned peer, uint64_t to);
 struct problem {
 	struct bytes path;
 	struct bytes reason;
+	bool held; /* nothing failed: a deletion waits for a word */
 };
 /* A replica's word about itself. */
 struct report {
@@ -309,8 +311,26 @@ size_t engine_conflicts(const struct engine *e, node_t under, struct bytes after
 void engine_problems(const struct engine *e, bool (*cb)(void *ctx, rep_t rep, struct bytes path, struct bytes reason),
                      void *ctx);
 
+/* Deletions that wait for a person's word: too many at once. */
+struct held_set {
+	uint64_t id;      /* of exactly these paths as they are now; another set has another id */
+	rep_t from;       /* 0: they were found missing on this disk; else the peer that told us */
+	int64_t since_ns; /* wall time */
+	size_t n;
+	uint64_t bytes;
+};
+/* The sets there are, at most one of each replica; returns how many. */
+size_t engine_held_sets(const struct engine *e, struct held_set *out, size_t cap);
+/* The nodes of the set that is `from` there, in order of their paths. Returns how many; *out is the
+ * caller's to free. */
+size_t engine_held_nodes(const struct engine *e, rep_t from, node_t **out);
+/* A person has decided: they are carried out, or undone. What is missing here and held by nobody any
+ * more cannot be undone; so many are *left. -ESTALE: there is no such set, or it has changed. */
+int engine_held_decide(struct engine *e, uint64_t id, bool carry_out, size_t *left);
+
 struct engine_status {
 	uint64_t files, bytes, rows, conflicts, problems;
+	uint64_t held;                   /* deletions that wait here for a word; counted in problems too */
 	uint64_t pending, pending_bytes; /* wanted here */
 	uint64_t looking;                /* lists and looks queued or running */
 	uint64_t unstored;

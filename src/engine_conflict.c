@@ -9,7 +9,7 @@ static bool shows(const struct engine *e, node_t n, const struct head *h)
 {
 	const struct slot *s = slot_of(e, n);
 	const struct head *shown = shown_head(e, n);
-	return shown && head_same_content(shown, h) && !(s->flags & (F_JOB | F_BUSY));
+	return shown && head_same_content(shown, h) && !s->missing && !(s->flags & (F_JOB | F_BUSY));
 }
 
 /* Where the copy of a loser is, or is to come; NODE_NONE: it has none of its own. */

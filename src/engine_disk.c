@@ -49,6 +49,7 @@ static void look_soon(struct engine *e, node_t n, uint32_t walk, bool fresh)
 	}
 	if (s->flags & F_LOOK_QUEUED)
 		return;
+	held_look(e);
 	s->flags |= F_LOOK_QUEUED;
 	walk_add(e, walk);
 	queue_push(fresh ? &e->fresh_looks : &e->looks, n, walk);
@@ -67,6 +68,7 @@ void queue_glance(struct engine *e, node_t n)
 
 void queue_list(struct engine *e, node_t n, uint32_t walk)
 {
+	held_look(e);
 	walk_add(e, walk);
 	queue_push(&e->lists, n, walk);
 }
@@ -112,6 +114,8 @@ bool next_walked(struct engine *e)
 		}
 		struct walk w = e->walks[i];
 		if (w.outstanding)
+			continue;
+		if (held_pending(e))
 			continue;
 		/* What it found is to be durable, and told to peers, before anybody hears the result. */
 		if (!w.found)
@@ -228,12 +232,6 @@ const struct walk *first_walk(const struct engine *e)
 	return NULL;
 }
 
-/* The next rank above; a peer may have sent the highest there is. */
-static int64_t above(int64_t rank)
-{
-	return rank < INT64_MAX ? rank + 1 : rank;
-}
-
 void consume_at(struct engine *e, node_t n, struct dot d)
 {
 	const struct head *gone = n == NODE_NONE ? NULL : state_find(target_of(e, n), d);
@@ -243,12 +241,12 @@ void consume_at(struct engine *e, node_t n, struct dot d)
 	struct update u = {.what = UPDATE_WANT, .want = state_copy(target_of(e, n))};
 	const struct head *shown = shown_head(e, n);
 	gone = state_find(&u.want, d);
-	if (shown && head_same_content(shown, gone) &&
+	if (shown && head_same_content(shown, gone) && !slot_of(e, n)->missing &&
 	    !(slot_of(e, n)->flags & F_JOB)) { /* which may have replaced it just now */
 		/* It has this name as well, and nobody took it away here: now by our word. */
 		struct head h = head_copy(gone);
 		h.dot = own;
-		h.rank = above(h.rank);
+		h.rank = rank_above(h.rank);
 		state_remove_head(&u.want, d);
 		state_add_head(&u.want, &h);
 		head_release(&h);
@@ -320,7 +318,7 @@ static int64_t highest_rank(const struct state *s)
 	int64_t rank = 0;
 	for (uint16_t i = 0; i < s->n_heads; i++)
 		if (s->heads[i].rank >= rank)
-			rank = above(s->heads[i].rank);
+			rank = rank_above(s->heads[i].rank);
 	return rank;
 }
 
@@ -329,25 +327,9 @@ static struct disk_facts facts_of(const struct found *f)
 	return (struct disk_facts){f->stamp, f->ctime_ns, f->mode, f->kind};
 }
 
-static void local_delete(struct engine *e, node_t n);
-
-static void delete_children(struct engine *e, node_t n)
-{
-	for (node_t c = tree_first_child(e->tree, n); c != NODE_NONE;
-	     c = tree_next_sibling(e->tree, c)) {
-		struct slot *s = slot_of(e, c);
-		if (s->flags & F_JOB)
-			s->flags |= F_LOOK_AGAIN;
-		else if (s->kind != KIND_ABSENT)
-			local_delete(e, c);
-	}
-}
-
-static void local_delete(struct engine *e, node_t n)
+void local_delete(struct engine *e, node_t n)
 {
 	struct disk_facts gone = {.kind = KIND_ABSENT};
-	if (slot_of(e, n)->kind == KIND_DIR)
-		delete_children(e, n);
 	slot_busy(e, n, false);
 	problem_set(e, 0, n, NULL);
 	if (!have_of(e, n)->n_heads) {
@@ -379,8 +361,6 @@ static void local_put(struct engine *e, node_t n, const struct found *f)
 	struct slot *s = slot_of(e, n);
 	bool created = !have_of(e, n)->n_heads;
 	struct shown before = shown_now(e, n);
-	if (s->kind == KIND_DIR)
-		delete_children(e, n);
 	consume(e, n);
 	const struct state *old = have_of(e, n);
 	int64_t rank = highest_rank(old);
@@ -398,7 +378,7 @@ static void local_put(struct engine *e, node_t n, const struct found *f)
 	const struct state *seen = MUTANT(INDEX_COVERS) ? target_of(e, n) : old;
 	struct state have = {.context = version_copy(&seen->context), .mode = old->mode};
 	if (f->kind != KIND_SYMLINK && (!have.mode.dot.counter || have.mode.bits != f->mode)) {
-		int64_t least = above(have.mode.rank);
+		int64_t least = rank_above(have.mode.rank);
 		have.mode = (struct mode_reg){h.rank > least ? h.rank : least, d, f->mode};
 	}
 	keep_own_heads(e, n, &have);
@@ -423,7 +403,7 @@ static void local_chmod(struct engine *e, node_t n, const struct found *f)
 	const struct state *old = have_of(e, n);
 	int64_t time = f->ctime_ns < e->wall_ns ? f->ctime_ns : e->wall_ns;
 	if (time <= target_of(e, n)->mode.rank)
-		time = above(target_of(e, n)->mode.rank);
+		time = rank_above(target_of(e, n)->mode.rank);
 	struct dot d = next_dot(e, n);
 	struct disk_facts facts = facts_of(f);
 	bool later = own_pending_at(e, n);
@@ -476,15 +456,16 @@ static bool local_found(struct engine *e, node_t n, const struct found *f)
 			plan(e, n);
 			return false;
 		}
-		local_delete(e, n);
-		return true;
+		return held_missing(e, n, false);
 	}
+	if ((s->kind == KIND_DIR && f->kind != KIND_DIR) ||
+	    (f->kind == KIND_OTHER && s->kind != KIND_OTHER && s->kind != KIND_ABSENT))
+		return held_missing(e, n, true);
+	held_found(e, n);
 	struct update u = {.what = UPDATE_FACTS, .facts = facts_of(f)};
 	if (f->kind == KIND_OTHER) {
 		if (s->kind == KIND_OTHER)
 			return false;
-		if (s->kind != KIND_ABSENT)
-			local_delete(e, n);
 		slot_update(e, n, &u);
 		plan(e, n);
 		return true;
@@ -505,6 +486,7 @@ static bool local_found(struct engine *e, node_t n, const struct found *f)
 	}
 	if (is_deleted_elsewhere(e, n, f)) {
 		slot_update(e, n, &u);
+		held_loaded(e, n);
 		plan(e, n);
 		return true;
 	}
@@ -663,6 +645,7 @@ static bool child_possible(struct engine *e, node_t dir, struct bytes name)
 /* It is as it was known: what went wrong when it was looked at before is over. */
 static void known_still(struct engine *e, node_t n)
 {
+	held_found(e, n);
 	slot_busy(e, n, false);
 	if (!slot_of(e, n)->want)
 		problem_set(e, 0, n, NULL);
@@ -690,7 +673,7 @@ static void item_listed(struct engine *e, node_t dir, const struct listed *it, u
 				nodemap_put(&e->moved_dir, n, move_value(index, was));
 			}
 		}
-		if (s->kind != KIND_DIR || s->stamp != f->stamp || s->mode != f->mode)
+		if (s->kind != KIND_DIR || s->stamp != f->stamp || s->mode != f->mode || s->missing)
 			queue_look(e, n, walk, walk == 0);
 		else if (walk || nodemap_get(&e->moved_dir, n))
 			queue_list(e, n, walk);
@@ -885,7 +868,7 @@ static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk
 		plan(e, n);
 	} else {
 		nodemap_remove(&e->busy, n);
-		bool was_dir = s->kind == KIND_DIR;
+		bool was_dir = s->kind == KIND_DIR && !s->missing;
 		bool other_dir = was_dir && s->stamp != l->found.stamp;
 		if (l->unchanged) {
 			known_still(e, n);
@@ -1016,6 +999,8 @@ void engine_halt(struct engine *e, const char *why)
 	free(e->halted);
 	e->halted = why ? xstrdup(why) : NULL;
 	report_changed(e);
+	if (why)
+		held_halt(e);
 	if (why && !was)
 		emit(e, EVENT_NOTE, NODE_ROOT, 0, "stopped: %s", why);
 	if (!why && was) {

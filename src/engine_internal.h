@@ -4,6 +4,7 @@
  *	engine.c         life, loading, records, slot_update(), actions in their order
  *	engine_disk.c    walks, looks, hints; what somebody here changed
  *	engine_plan.c    what the disk lacks: copies, folders, contents, deletions
+ *	engine_held.c    deletions that are too many at once
  *	engine_peer.c    indexes in and out, reports, who is reachable
  *	engine_view.c    rows, cells, notes, status
  *	engine_conflict.c  what lies in conflict, under which names
@@ -110,6 +111,15 @@ enum {
 	F_MOVED = 1 << 14,   /* here already: the move is told instead of the creation or deletion */
 };
 
+/* What waits to be deleted, here or by an op (engine_held.c). */
+enum going {
+	GOING_STAYS,            /* nobody deletes it; or by our own word */
+	GOING_WAVE,             /* not judged yet */
+	GOING_HELD,             /* waits for a person */
+	GOING_ALLOWED,          /* an op may delete it */
+	GOING_N,
+};
+
 struct slot {
 	struct state *have;
 	struct want *want;
@@ -126,6 +136,9 @@ struct slot {
 	bool read : 1;          /* the queued look must read the content, whatever the stamps say */
 	bool leftover : 1;      /* a deleted folder that stays for what is not carried in it */
 	bool left : 1;          /* a folder that left: if it is there again, nobody watches it */
+	bool missing : 1;       /* the disk does not show it any more, and that is no event yet */
+	bool replaced : 1;      /* and shows something else there */
+	uint8_t going : 2;      /* enum going */
 };
 
 struct log_item {
@@ -164,6 +177,7 @@ struct problems {
 	struct problem_item {
 		node_t node;
 		char *reason; /* owned */
+		bool held;    /* nothing failed: a deletion waits for a word there */
 	} *items;
 	size_t n, cap;
 	struct nodemap at; /* node -> index into items */
@@ -177,6 +191,28 @@ struct watermark {
 	uint64_t pending_at; /* ... when so many changes are stored; 0: none pending */
 };
 
+struct nodes {
+	node_t *items;
+	size_t n, cap;
+};
+
+/* Deletions that belong together: of replica 0 what is missing on this disk, else what that peer has
+ * told us. */
+struct wave {
+	struct nodes fresh;  /* GOING_WAVE */
+	struct nodes held;   /* GOING_HELD */
+	uint64_t base;       /* entries that the disk showed when it began */
+	uint64_t base_ms;
+	uint64_t seq, mark;  /* our counter some time before, and at mark_ms, which comes after that */
+	uint64_t mark_ms;
+	uint64_t counted;    /* deletions of it that were judged */
+	uint64_t begun_ms, last_ms; /* first and last of `fresh` */
+	int64_t since_ns;    /* wall time when the first of `held` was held */
+	size_t asked;        /* how many were held when that was last judged */
+	uint64_t updates;    /* of the engine then */
+	uint64_t due_ms;     /* holding it was put off until then; 0: it was not */
+};
+
 struct replica {
 	struct index_log log;       /* of replica 0: own entries; else what is known of it */
 	struct watermark merged, known;
@@ -184,6 +220,7 @@ struct replica {
 	char *name, *address;
 	uint64_t report_n, pending, pending_bytes, files, bytes, n_problems;
 	struct problems problems;
+	struct wave wave;
 	rep_t *links;
 	size_t n_links;
 	int peer;
@@ -323,6 +360,10 @@ struct engine {
 
 	size_t data_held;
 	uint64_t n_wants, want_bytes, n_conflicts;
+	uint64_t updates;             /* calls of slot_update() */
+	uint64_t n_shown, n_leftover; /* objects of ours on the disk; folders that are there only as leftover */
+	uint64_t n_going[GOING_N];
+	struct nodemap going;         /* node -> replica << 32 | index in the list of its wave */
 	uint64_t unwatched, unwatched_due_ms;
 	uint64_t report_due_ms, reported_ms;
 	uint64_t reach_changed_ms;  /* somebody came or went */
@@ -404,11 +445,17 @@ void want_force(struct engine *e, node_t n); /* a want for what is had already: 
 /* A replica becomes, or is no more, a column of the table: every row is told. */
 void member_set(struct engine *e, rep_t rep, bool member);
 void slot_busy(struct engine *e, node_t n, bool busy);
+void slot_going(struct engine *e, node_t n, enum going going);
 /* A deleted folder that stays for what is not carried in it; until it is empty, or live again. */
 void slot_leftover(struct engine *e, node_t n, bool leftover);
 
 /* For a change of n by this replica. */
 struct dot next_dot(struct engine *e, node_t n);
+/* The next rank above; a peer may have sent the highest there is. */
+static inline int64_t rank_above(int64_t rank)
+{
+	return rank < INT64_MAX ? rank + 1 : rank;
+}
 void set_dirty(struct engine *e, node_t n);
 void watermark_set(struct engine *e, struct watermark *w, uint64_t value);
 void emit(struct engine *e, enum engine_event ev, node_t n, rep_t rep, const char *fmt, ...)
@@ -423,6 +470,8 @@ void emit_moved(struct engine *e, node_t from, node_t to);
 void timer_add(struct engine *e, uint64_t due_ms, node_t n, enum timer_what what);
 void problem_set(struct engine *e, rep_t rep, node_t n, const char *reason); /* NULL: solved */
 const char *problem_get(const struct engine *e, rep_t rep, node_t n);
+void problem_set_held(struct engine *e, rep_t rep, node_t n); /* of one that was set */
+bool problem_is_held(const struct engine *e, rep_t rep, node_t n);
 void problems_clear(struct engine *e, rep_t rep);
 
 /* Appends what engine_load_applied() reads. */
@@ -455,6 +504,31 @@ void reread_timer(struct engine *e, node_t n);
 
 /* The head `d` was consumed at another name: it goes here as well, which is an event of its own. */
 void consume_at(struct engine *e, node_t n, struct dot d);
+
+/* Somebody here has deleted n: makes the event. */
+void local_delete(struct engine *e, node_t n);
+
+/* ---- engine_held.c ---- */
+
+/* A look did not find n, which was shown here, nor what is below it; `replaced`: but something else,
+ * which is looked at again when the deletion is done. Returns whether that is news. */
+bool held_missing(struct engine *e, node_t n, bool replaced);
+void held_found(struct engine *e, node_t n);  /* it is there after all */
+void held_return(struct engine *e, node_t n); /* a folder is needed again: that it is missing is no change */
+/* A peer's word has just changed what n shall be: perhaps it is to go. */
+void held_told(struct engine *e, node_t n, rep_t rep);
+void held_loaded(struct engine *e, node_t n); /* likewise, of an earlier life */
+void held_follow(struct engine *e, node_t n); /* after each slot_update() */
+void held_look(struct engine *e);             /* a look or list is about to be queued */
+void held_begin(struct engine *e, rep_t rep); /* a peer begins to announce something */
+void held_halt(struct engine *e);             /* what was not found just now is not believed */
+bool held_pending(const struct engine *e);    /* something missing here has not been judged yet */
+bool held_judge_peers(struct engine *e);      /* all that they said has been planned; whether it changed anything */
+bool held_failed(struct engine *e, node_t n); /* who was to bring n back does not have it: held again */
+uint64_t held_deadline(const struct engine *e);
+void held_tick(struct engine *e);
+bool held_reason(const struct engine *e, node_t n, struct buf *out); /* false: it is not held */
+void held_release(struct engine *e); /* memory */
 
 /* ---- engine_plan.c ---- */
 

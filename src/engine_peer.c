@@ -276,6 +276,7 @@ static void merge_entry(struct engine *e, struct peer *p, struct index_entry *in
 		state_release(&u.want);
 	else
 		slot_update(e, n, &u);
+	held_told(e, n, p->rep);
 	s = slot_of(e, n);
 	attach_data(e, n, w, in->data);
 	struct want *want = slot_of(e, n)->want;
@@ -305,6 +306,8 @@ int engine_peer_index(struct engine *e, unsigned peer, uint64_t to, bool more,
 		*why = "sequence number out of range";
 	if (tree_count(e->tree) + n > TREE_NODES_MAX)
 		*why = "too many entries";
+	if (!p->burst)
+		held_begin(e, p->rep);
 	for (size_t i = 0; i < n; i++) {
 		if (!*why)
 			merge_entry(e, p, &entries[i]);
@@ -365,7 +368,7 @@ static uint64_t report_print(const struct report *r)
 	uint64_t h = hash64(n, sizeof(n), 0);
 	for (size_t i = 0; i < r->n_listed; i++) {
 		h = hash64(r->problems[i].path.p, r->problems[i].path.len, h);
-		h = hash64(r->problems[i].reason.p, r->problems[i].reason.len, h);
+		h = hash64(r->problems[i].reason.p, r->problems[i].reason.len, h + r->problems[i].held);
 	}
 	return hash64(r->links, r->n_links * sizeof(*r->links), h);
 }
@@ -418,7 +421,10 @@ int engine_peer_report(struct engine *e, unsigned peer, const struct report *in,
 			continue;
 		char *reason = NULL;
 		set_text(&reason, in->problems[i].reason);
-		problem_set(e, rep, add_node(e, in->problems[i].path), reason);
+		node_t n = add_node(e, in->problems[i].path);
+		problem_set(e, rep, n, reason);
+		if (in->problems[i].held)
+			problem_set_held(e, rep, n);
 		free(reason);
 	}
 	rep_t links[REPLICAS_MAX];
@@ -463,6 +469,45 @@ static uint64_t own_pending(const struct engine *e)
 	       e->busy_due.n + (e->halted != NULL);
 }
 
+/* Puts one more into e->rep_problems, its words into e->rep_text. */
+static void report_problem(struct engine *e, size_t i, node_t n, const char *reason, bool held)
+{
+	struct buf *b = &e->rep_text;
+	size_t at = b->len;
+	tree_path(e->tree, n, &e->text);
+	buf_add(b, e->text.data, e->text.len);
+	size_t path_len = b->len - at;
+	if (reason)
+		buf_addf(b, "%s", reason);
+	else
+		held_reason(e, n, b);
+	e->rep_problems[i] = (struct problem){.path.len = path_len, .reason.len = b->len - at - path_len,
+	                                      .held = held};
+}
+
+/* What fails on `rep`, then what is held here, as far as it is sent. Returns how many. */
+static size_t report_problems(struct engine *e, rep_t rep)
+{
+	const struct problems *p = &e->reps[rep].problems;
+	size_t n = 0;
+	buf_clear(&e->rep_text);
+	GROW(e->rep_problems, e->rep_problems_cap, PROBLEMS_SENT_MAX);
+	for (size_t i = 0; i < p->n && n < PROBLEMS_SENT_MAX; i++)
+		report_problem(e, n++, p->items[i].node, p->items[i].reason, p->items[i].held);
+	for (size_t r = 0; rep == 0 && r < e->n_reps; r++) {
+		const struct nodes *l = &e->reps[r].wave.held;
+		for (size_t i = 0; i < l->n && n < PROBLEMS_SENT_MAX; i++)
+			report_problem(e, n++, l->items[i], NULL, true);
+	}
+	const uint8_t *at = e->rep_text.data;
+	for (size_t i = 0; i < n; i++) {
+		e->rep_problems[i].path.p = at;
+		e->rep_problems[i].reason.p = at += e->rep_problems[i].path.len;
+		at += e->rep_problems[i].reason.len;
+	}
+	return n;
+}
+
 struct report engine_report(struct engine *e, rep_t rep)
 {
 	const struct replica *r = &e->reps[rep];
@@ -477,24 +522,10 @@ struct report engine_report(struct engine *e, rep_t rep)
 		out.pending_bytes = e->want_bytes;
 		out.files = all.files;
 		out.bytes = all.bytes;
-		out.n_problems = r->problems.n;
+		out.n_problems = r->problems.n + e->n_going[GOING_HELD];
 	}
-	buf_clear(&e->rep_text);
-	size_t n = r->problems.n < PROBLEMS_SENT_MAX ? r->problems.n : PROBLEMS_SENT_MAX;
-	GROW(e->rep_problems, e->rep_problems_cap, n + 1);
-	for (size_t i = 0; i < n; i++) {
-		tree_path(e->tree, r->problems.items[i].node, &e->text);
-		buf_add(&e->rep_text, e->text.data, e->text.len);
-		e->rep_problems[i] = (struct problem){.path.len = e->text.len,
-		                                      .reason = bytes_of(r->problems.items[i].reason)};
-	}
-	size_t at = 0;
-	for (size_t i = 0; i < n; i++) {
-		e->rep_problems[i].path.p = e->rep_text.data + at;
-		at += e->rep_problems[i].path.len;
-	}
+	out.n_listed = report_problems(e, rep);
 	out.problems = e->rep_problems;
-	out.n_listed = n;
 	GROW(e->rep_links, e->rep_links_cap, REPLICAS_MAX);
 	if (rep == 0) {
 		for (size_t i = 1; i < e->n_reps; i++)
@@ -599,7 +630,7 @@ static bool next_index(struct engine *e, unsigned peer)
 	}
 	if (end && tellable(e) > to)
 		to = tellable(e);
-	bool more = !end || e->n_moves;
+	bool more = !end || e->n_moves || held_pending(e);
 	if (!n && to == p->sent_to && !(p->told_more && !more))
 		return false;
 	p->sent_to = to;

@@ -217,6 +217,8 @@ static bool is_loser(const struct engine *e, node_t n, const struct head *h)
 {
 	bool dir;
 	const struct head *w = target_head(e, n, &dir);
+	if (slot_of(e, n)->missing && state_find(have_of(e, n), h->dot))
+		return false; /* it is to be deleted, perhaps */
 	return h->kind != KIND_DIR && (dir || !head_same_content(h, w));
 }
 
@@ -418,6 +420,7 @@ static bool parent_ready(struct engine *e, node_t n)
 	node_t p = tree_parent(e->tree, n);
 	if (p == NODE_ROOT)
 		return true;
+	held_return(e, p);
 	struct slot *s = slot_of(e, p);
 	if (s->kind == KIND_DIR && !(s->flags & F_JOB))
 		return true;
@@ -495,8 +498,8 @@ static node_t local_source(struct engine *e, node_t n, const uint8_t *hash, bool
 	     m = slot_of(e, m)->content_next, looked_at++) {
 		const struct slot *s = slot_of(e, m);
 		const struct head *h = shown_head(e, m);
-		if (!h || memcmp(h->hash, hash, HASH_SIZE) != 0 || s->flags & (F_JOB | F_LOOKING) ||
-		    tree_is_under(e->tree, m, n))
+		if (!h || memcmp(h->hash, hash, HASH_SIZE) != 0 || s->missing ||
+		    s->flags & (F_JOB | F_LOOKING) || tree_is_under(e->tree, m, n))
 			continue;
 		found = m;
 		if (s->want && !node_live(e, m) && !(s->flags & F_CLAIMED)) {
@@ -522,7 +525,7 @@ static void plan_removal(struct engine *e, node_t n, bool removals)
 		adopt(e, n);
 		return;
 	}
-	if (s->flags & F_CLAIMED) {
+	if (s->flags & F_CLAIMED || s->going == GOING_WAVE || s->going == GOING_HELD) {
 		slot_phase(e, n, PHASE_WAITING);
 		return;
 	}
@@ -629,7 +632,8 @@ static void plan_file(struct engine *e, node_t n, const struct head *w)
 	node_t source = NODE_NONE;
 	if (want->source != NODE_NONE) {
 		const struct head *h = shown_head(e, want->source);
-		if (h && head_same_content(h, w) && !node_live(e, want->source)) {
+		if (h && head_same_content(h, w) && !node_live(e, want->source) &&
+		    !slot_of(e, want->source)->missing) {
 			source = want->source;
 			movable = true;
 		} else {
@@ -704,6 +708,11 @@ static void plan_now(struct engine *e, node_t n, bool removals)
 		return; /* what comes of it plans again */
 	if (e->index_new && first_walk(e))
 		return; /* it may be here already: the walk's end plans again */
+	if (s->missing) {
+		if (s->want)
+			slot_phase(e, n, PHASE_WAITING);
+		return;
+	}
 	if (!s->want) {
 		/* Only a folder that became needed, or is needed no more, has something to do. */
 		if (dir == (s->kind == KIND_DIR) || (!dir && s->leftover))
@@ -832,6 +841,8 @@ static bool next_fetch(struct engine *e)
 			give_up(e, n, w->dot);
 			continue;
 		}
+		if (peer < 0 && s->want->tried && held_failed(e, n))
+			continue;
 		if (peer < 0 && (s->want->tried || (w->dot.rep && !e->reps[w->dot.rep].member))) {
 			s->want->tried = 0;
 			retry_later(e, n);
@@ -919,7 +930,11 @@ bool next_plan(struct engine *e)
 		bool removals = false;
 		if (!queue_pop(&e->plans, &it)) {
 			/* Whatever may need the file of a removal comes first. */
-			if (e->burst_until_ms || e->deferred.n || !queue_pop(&e->removals, &it))
+			if (e->burst_until_ms || e->deferred.n)
+				break;
+			if (held_judge_peers(e))
+				continue;
+			if (!queue_pop(&e->removals, &it))
 				break;
 			removals = true;
 		}

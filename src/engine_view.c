@@ -4,10 +4,15 @@
 
 #include <stdlib.h>
 
-static bool blocked_somewhere(const struct engine *e, node_t n, rep_t *where)
+/* Where does it fail, or (`held`) where does its deletion wait for a word? */
+static bool blocked_somewhere(const struct engine *e, node_t n, bool held, rep_t *where)
 {
+	*where = 0;
+	if (held && slot_of(e, n)->going == GOING_HELD)
+		return true;
 	for (size_t i = 0; i < e->n_reps; i++) {
-		if (e->reps[i].problems.n && problem_get(e, (rep_t)i, n)) {
+		if (e->reps[i].problems.n && problem_get(e, (rep_t)i, n) &&
+		    problem_is_held(e, (rep_t)i, n) == held) {
 			*where = (rep_t)i;
 			return true;
 		}
@@ -33,8 +38,10 @@ static enum row_state state_of(const struct engine *e, node_t n)
 {
 	const struct slot *s = slot_of(e, n);
 	rep_t where;
-	if (blocked_somewhere(e, n, &where))
+	if (blocked_somewhere(e, n, false, &where))
 		return ROW_BLOCKED;
+	if (blocked_somewhere(e, n, true, &where))
+		return ROW_HELD;
 	if (s->kind == KIND_OTHER || s->leftover)
 		return ROW_NOT_CARRIED;
 	if (in_conflict(e, n))
@@ -102,7 +109,7 @@ size_t engine_members(const struct engine *e, rep_t *out, size_t cap)
 static char own_cell(const struct engine *e, node_t n, bool conflict)
 {
 	const struct slot *s = slot_of(e, n);
-	if (problem_get(e, 0, n))
+	if (problem_get(e, 0, n) || s->going == GOING_HELD)
 		return 'E';
 	if (s->kind == KIND_OTHER || s->leftover)
 		return 'i';
@@ -173,10 +180,14 @@ void engine_note(const struct engine *e, node_t n, struct buf *out)
 	bool dir;
 	(void)target_head(e, n, &dir);
 	struct totals below = rows_totals(e->rows, n);
-	switch (state_of(e, n)) {
+	enum row_state state = state_of(e, n);
+	switch (state) {
 	case ROW_BLOCKED:
-		if (!blocked_somewhere(e, n, &where))
+	case ROW_HELD:
+		if (!blocked_somewhere(e, n, state == ROW_HELD, &where))
 			break;
+		if (state == ROW_HELD && held_reason(e, n, out))
+			return;
 		buf_addf(out, "%s", problem_get(e, where, n));
 		if (where)
 			buf_addf(out, " on %s", e->reps[where].name);
@@ -210,9 +221,6 @@ void engine_note(const struct engine *e, node_t n, struct buf *out)
 			break;
 		note_waiting(e, n, out);
 		return;
-	case ROW_HELD:
-		buf_addf(out, "held");
-		return;
 	case ROW_SYNCED:
 	case ROW_STATES_N:
 		break;
@@ -230,7 +238,7 @@ const struct state *engine_target(const struct engine *e, node_t n)
 void engine_problems(const struct engine *e,
                      bool (*cb)(void *ctx, rep_t rep, struct bytes path, struct bytes reason), void *ctx)
 {
-	struct buf path = {0};
+	struct buf path = {0}, why = {0};
 	for (size_t i = 0; i < e->n_reps; i++) {
 		const struct problems *p = &e->reps[i].problems;
 		for (size_t k = 0; k < p->n; k++) {
@@ -240,15 +248,30 @@ void engine_problems(const struct engine *e,
 				goto out;
 		}
 	}
+	for (size_t i = 0; i < e->n_reps; i++) {
+		const struct nodes *held = &e->reps[i].wave.held;
+		for (size_t k = 0; k < held->n; k++) {
+			tree_path(e->tree, held->items[k], &path);
+			buf_clear(&why);
+			held_reason(e, held->items[k], &why);
+			if (!cb(ctx, 0, (struct bytes){path.data, path.len}, (struct bytes){why.data, why.len}))
+				goto out;
+		}
+	}
 out:
 	buf_release(&path);
+	buf_release(&why);
 }
 
 bool engine_entry(const struct engine *e, node_t n, struct entry_view *out)
 {
 	const struct slot *s = slot_of(e, n);
-	*out = (struct entry_view){.state = s->have, .seq = s->seq, .shown = shown_head(e, n),
-	                           .stamp = s->stamp, .disk_kind = s->kind};
+	*out = (struct entry_view){.state = s->have, .seq = s->seq, .disk_kind = KIND_ABSENT};
+	if (!s->missing) {
+		out->shown = shown_head(e, n);
+		out->stamp = s->stamp;
+		out->disk_kind = s->kind;
+	}
 	return s->have != NULL;
 }
 
@@ -274,7 +297,8 @@ node_t engine_find_content(const struct engine *e, const uint8_t hash[HASH_SIZE]
 	     n = slot_of(e, n)->content_next) {
 		const struct head *h = shown_head(e, n);
 		/* Only what was announced, or will be at once. */
-		if (h && memcmp(h->hash, hash, HASH_SIZE) == 0 && !(slot_of(e, n)->flags & F_JOB))
+		if (h && memcmp(h->hash, hash, HASH_SIZE) == 0 && !(slot_of(e, n)->flags & F_JOB) &&
+		    !slot_of(e, n)->missing)
 			return n;
 	}
 	return NODE_NONE;
@@ -330,7 +354,7 @@ struct replica_info engine_replica(const struct engine *e, rep_t rep)
 		out.pending_bytes = e->want_bytes;
 		out.files = all.files;
 		out.bytes = all.bytes;
-		out.n_problems = r->problems.n;
+		out.n_problems = r->problems.n + e->n_going[GOING_HELD];
 		out.seq = e->counter;
 	}
 	return out;
@@ -346,7 +370,8 @@ struct engine_status engine_status(const struct engine *e)
 	struct totals all = rows_totals(e->rows, NODE_ROOT);
 	struct engine_status s = {
 		.files = all.files, .bytes = all.bytes, .rows = (uint64_t)all.files + all.dirs,
-		.conflicts = e->n_conflicts, .problems = e->reps[0].problems.n, .pending = e->n_wants,
+		.conflicts = e->n_conflicts, .held = e->n_going[GOING_HELD], .pending = e->n_wants,
+		.problems = e->reps[0].problems.n + e->n_going[GOING_HELD],
 		.pending_bytes = e->want_bytes, .unwatched = e->unwatched, .scanning = e->n_walks != 0,
 		.halted = e->halted,
 	};
@@ -354,7 +379,7 @@ struct engine_status engine_status(const struct engine *e)
 	            e->n_type[JOB_LOOK] - (e->rehash_job != 0) + e->busy_due.n;
 	s.unstored = e->dirty.n + e->n_type[JOB_STORE];
 	s.settled = e->started && !e->halted && !s.scanning && !s.looking && !s.unstored &&
-	            !e->plans.n && !e->removals.n && !e->deferred.n && e->n_jobs == (e->rehash_job != 0) && !e->n_moves &&
+	            !e->plans.n && !e->removals.n && !e->n_going[GOING_WAVE] && !e->deferred.n && e->n_jobs == (e->rehash_job != 0) && !e->n_moves &&
 	            peers_told(e);
 	s.agree = s.settled && !e->n_wants;
 	bool all_reachable = true;

@@ -71,6 +71,7 @@ enum {
 	LIST_MAX = 65536,
 	PROBLEMS_MAX = 1000,
 	ROWS_MAX = 500,
+	HELD_MAX = 500,
 	TRANSFERS_MAX = 20,
 	FETCH_MAX = 256 * 1024,
 	PAST_MAX = 500,     /* conflicts, things in the trash, lines of the history in one answer */
@@ -308,10 +309,22 @@ static const struct field past_fields[] = {
 };
 SHAPE(past, "past", false);
 
+/* Deletions that wait for a word, and the first of their paths. */
+static const struct field wave_fields[] = {
+	F("id", UINT),
+	F("from", STR, .max = NAME_MAX_BYTES),
+	F("since", INT),
+	F("n", UINT),
+	F("bytes", UINT),
+	F("paths", PATH, .many = HELD_MAX),
+	F("more", BOOL),
+};
+SHAPE(wave, "wave", false);
+
 static const struct shape *const shapes[] = {
 	&seen, &entry, &head, &dot, &mode, &held, &trouble,
 	&answer, &line, &event, &content, &holder, &peer, &trusted, &transfer, &walk, &replica,
-	&problem, &version, &conflict, &item, &past,
+	&problem, &version, &conflict, &item, &past, &wave,
 };
 
 /* ---- fields of the methods -------------------------------------------------------------- */
@@ -360,6 +373,7 @@ static const struct field report_fields[] = {
 	F("links", ID, .many = REPLICAS_MAX),
 	F("files", UINT),
 	F("bytes", UINT),
+	F("held", UINT, .max = PROBLEMS_MAX - 1, .many = PROBLEMS_MAX, OPTIONAL),
 };
 
 static const struct field fetch_fields[] = {
@@ -602,6 +616,20 @@ static const struct field history_result[] = {
 	F("more", BOOL),
 };
 
+static const struct field held_request[] = {
+	F("max", UINT, .max = HELD_MAX),
+};
+static const struct field held_result[] = {
+	F("sets", SHAPE, OF(wave), .many = REPLICAS_MAX),
+};
+static const struct field decide_fields[] = {
+	F("id", UINT),
+	F("delete", BOOL),
+};
+static const struct field decide_result[] = {
+	F("left", UINT),
+};
+
 static const struct field progress_fields[] = {
 	F("in", UINT),
 	F("out", UINT),
@@ -737,6 +765,8 @@ static const struct method methods[MESSAGES_N] = {
 	[MESSAGE_RESTORE] = {CALL(PARTY_CLIENT), WITH(restore_fields), GIVES(restore_result),
 			     .rule = restore_rule},
 	[MESSAGE_HISTORY] = {CALL(FROM_CLIENTS), WITH(history_fields), GIVES(history_result)},
+	[MESSAGE_HELD] = {CALL(FROM_CLIENTS), WITH(held_request), GIVES(held_result)},
+	[MESSAGE_HELD_DECIDE] = {CALL(PARTY_CLIENT), WITH(decide_fields), GIVES(decide_result)},
 
 	[MESSAGE_TABLE_ROWS] = {NOTE(PARTY_SERVER, PHASE_GREETED), WITH(rows_fields)},
 	[MESSAGE_EVENT] = {NOTE(PARTY_SERVER, PHASE_GREETED), WITH(event_fields)},

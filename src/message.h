@@ -43,6 +43,8 @@
 	X(TRASH, "trash")                                                                          \
 	X(RESTORE, "restore")                                                                      \
 	X(HISTORY, "history")                                                                      \
+	X(HELD, "held")                                                                            \
+	X(HELD_DECIDE, "held.decide")                                                              \
 	X(TABLE_ROWS, "table.rows")                                                                \
 	X(EVENT, "event")                                                                          \
 	X(PROGRESS, "progress")                                                                    \

@@ -12,7 +12,7 @@ change() { # WHAT WHERE OTHER COMMAND...
 	local what=$1 where=$2 other=$3
 	shift 3
 	(cd "$work/$where" && "$@") || fail "cannot do: $what"
-	settle "$where"
+	settle_confirming "$where" "$other"
 	same "$where" "$other"
 	passed "$what, $where to $other"
 }

@@ -138,6 +138,29 @@ settle() { # NAME...
 	done
 }
 
+# The word on all deletions that NAME holds. A set that has changed meanwhile is for the next time.
+decide() { # NAME delete|keep
+	local id
+	for id in $(ask "$1" held --json | sed 's/^{"id":"\([0-9a-f]*\)".*/\1/'); do
+		ask "$1" held "$2" "$id" || :
+	done
+}
+
+# As settle, by somebody who confirms whatever deletions are held.
+settle_confirming() { # NAME...
+	await "$* to be in sync" confirmed_and_in_sync "$@"
+}
+
+confirmed_and_in_sync() { # NAME...
+	local name
+	for name in "$@"; do
+		decide "$name" delete
+	done
+	for name in "$@"; do
+		ask "$name" wait --timeout 0.2 || return 1
+	done
+}
+
 connected() { # NAME OTHER
 	ask "$1" peers --json | grep -q "\"name\":\"$2\".*\"state\":\"connected\""
 }

@@ -153,6 +153,7 @@ copy=$(copy_of B dir/three.txt B)
 ask B resolve dir/three.txt --keep "$copy"
 await 'the version of B to have the name' is dir/three.txt 'dir/three.txt by B'
 await 'no conflict to be left' no_conflicts
+settle "${names[@]}"
 [ "$(find "$work/A/dir" -type f | wc -l)" -eq 1 ] || fail 'copies are left'
 settled 'one of three is kept, by the path of its copy'
 

@@ -3,9 +3,11 @@
 #include "world.h"
 
 #include "codec.h"
+#include "rows.h"
 
 #include <check.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static struct world *pair(void)
@@ -166,6 +168,8 @@ START_TEST(deleted_folder_keeps_new_child)
 	world_settle(w);
 	world_connect(w, 0, 1);
 	world_settle(w);
+	ck_assert_uint_eq(world_decide(w, 0, true), 1); /* all that he had; the folder is needed again */
+	world_settle(w);
 	ck_assert_str_eq(world_read(w, 0, "d/new"), "new");
 	ck_assert_ptr_null(world_read(w, 0, "d/old"));
 	done(w);
@@ -300,8 +304,11 @@ START_TEST(event_tells_what_changed)
 			engine_listed(e, a.job, 0, NULL, 0, false);
 		else if (a.type == ACT_STORE)
 			engine_stored(e, a.job);
-	for (unsigned i = 0; i < 3; i++) {
-		engine_hint(e, NODE_ROOT, bytes_of("f"), HINT_CHANGED);
+	for (unsigned i = 0; i < 4; i++) {
+		engine_time(e, 0, 1000 * i);
+		engine_tick(e); /* a deletion is told when no other belongs to it */
+		if (i < 3)
+			engine_hint(e, NODE_ROOT, bytes_of("f"), HINT_CHANGED);
 		while (engine_next(e, &a)) {
 			if (a.type == ACT_STORE)
 				engine_stored(e, a.job);
@@ -383,6 +390,290 @@ START_TEST(damaged_record_is_refused)
 	ck_assert_int_eq(engine_load_applied(e, bytes_of("../f"), bytes_of(""), bytes_of("x"), &found),
 	                 -EPROTO);
 	engine_free(e);
+}
+END_TEST
+
+/* ---- deletions that are too many at once ---- */
+
+static void write_many(struct world *w, unsigned first, unsigned n)
+{
+	for (unsigned i = first; i < first + n; i++) {
+		char path[32], content[32];
+		snprintf(path, sizeof(path), "f%u", i);
+		snprintf(content, sizeof(content), "content %u", i);
+		world_write(w, 0, path, content);
+	}
+	world_settle(w);
+}
+
+static void remove_many(struct world *w, unsigned r, unsigned first, unsigned n)
+{
+	for (unsigned i = first; i < first + n; i++) {
+		char path[32];
+		snprintf(path, sizeof(path), "f%u", i);
+		world_remove(w, r, path);
+	}
+	world_settle(w);
+}
+
+static struct held_set only_set(struct world *w, unsigned r)
+{
+	struct held_set sets[4];
+	ck_assert_uint_eq(engine_held_sets(world_engine(w, r), sets, 4), 1);
+	return sets[0];
+}
+
+static void says(struct world *w, unsigned r, const char *path, const char *state, const char *note)
+{
+	struct engine *e = world_engine(w, r);
+	node_t n = tree_find(engine_tree(e), bytes_of(path));
+	struct buf b = {0};
+	engine_note(e, n, &b);
+	buf_add(&b, "", 1);
+	ck_assert_str_eq((char *)b.data, note);
+	ck_assert_str_eq(row_state_text(rows_row(engine_rows(e), n).state), state);
+	buf_release(&b);
+}
+
+START_TEST(many_deletions_are_held)
+{
+	struct world *w = pair();
+	write_many(w, 0, 30);
+	remove_many(w, 0, 0, 25);
+	world_write(w, 0, "other", "goes on");
+	world_settle(w);
+	ck_assert_uint_eq(world_count(w, 0), 6);
+	ck_assert_uint_eq(world_count(w, 1), 31);
+	struct held_set set = only_set(w, 0);
+	ck_assert_uint_eq(set.n, 25);
+	ck_assert_uint_eq(set.from, 0);
+	ck_assert_uint_eq(set.bytes, 10 * 9 + 15 * 10);
+	node_t *nodes;
+	struct buf path = {0};
+	ck_assert_uint_eq(engine_held_nodes(world_engine(w, 0), 0, &nodes), 25);
+	tree_path(engine_tree(world_engine(w, 0)), nodes[1], &path);
+	ck_assert_mem_eq(path.data, "f1", 2);
+	free(nodes);
+	buf_release(&path);
+	struct engine_status s = engine_status(world_engine(w, 0));
+	ck_assert_uint_eq(s.held, 25);
+	ck_assert(!s.agree && !s.in_sync);
+	ck_assert(!engine_status(world_engine(w, 1)).agree);
+	says(w, 0, "f3", "held", "deleted here, held: 25 deletions at once wait for a word");
+	says(w, 1, "f3", "held", "deleted here, held: 25 deletions at once wait for a word on A");
+	/* A person says yes, here and then where they arrive. */
+	ck_assert_uint_eq(world_decide(w, 0, true), 25);
+	world_settle(w);
+	ck_assert_uint_eq(world_count(w, 1), 31);
+	says(w, 1, "f3", "held", "deleted on A, held: 25 deletions at once wait for a word");
+	ck_assert_uint_eq(only_set(w, 1).from, 1);
+	ck_assert_uint_eq(world_decide(w, 1, true), 25);
+	world_settle(w);
+	ck_assert_uint_eq(world_count(w, 1), 6);
+	done(w);
+}
+END_TEST
+
+START_TEST(held_deletions_can_be_undone)
+{
+	struct world *w = pair();
+	write_many(w, 0, 30);
+	uint64_t counter = engine_counter(world_engine(w, 0));
+	remove_many(w, 0, 0, 30);
+	ck_assert_uint_eq(world_decide(w, 0, false), 30);
+	world_settle(w);
+	ck_assert_uint_eq(world_count(w, 0), 30);
+	ck_assert_str_eq(world_read(w, 0, "f7"), "content 7");
+	ck_assert_uint_eq(engine_counter(world_engine(w, 0)), counter); /* nothing has happened */
+	/* And on the other side, after the first has said yes. */
+	remove_many(w, 0, 0, 30);
+	ck_assert_uint_eq(world_decide(w, 0, true), 30);
+	world_settle(w);
+	ck_assert_uint_eq(world_count(w, 0), 0);
+	ck_assert_uint_eq(world_decide(w, 1, false), 30);
+	world_settle(w);
+	ck_assert_uint_eq(world_count(w, 0), 30);
+	done(w);
+}
+END_TEST
+
+START_TEST(undone_before_a_crash_is_undone_after)
+{
+	struct world *w = pair();
+	write_many(w, 0, 30);
+	world_cut(w, 0, 1);
+	remove_many(w, 0, 0, 30);
+	ck_assert_uint_eq(world_decide(w, 0, false), 30);
+	world_settle(w);
+	ck_assert_uint_eq(engine_status(world_engine(w, 0)).pending, 30);
+	world_crash(w, 0, false);
+	world_settle(w);
+	ck_assert_uint_eq(engine_status(world_engine(w, 0)).pending, 30);
+	world_connect(w, 0, 1);
+	world_settle(w);
+	ck_assert_uint_eq(world_count(w, 0), 30);
+	done(w);
+}
+END_TEST
+
+START_TEST(how_many_are_too_many)
+{
+	static const struct {
+		unsigned there, gone;
+		bool held;
+	} cases[] = {
+		{1, 1, false},  /* the only file */
+		{2, 2, true},   /* all */
+		{3, 2, false},
+		{20, 19, false},
+		{40, 20, false}, /* not more than half */
+		{40, 21, true},
+		{60, 29, false},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct world *w = pair();
+		write_many(w, 0, cases[i].there);
+		remove_many(w, 0, 0, cases[i].gone);
+		size_t held = cases[i].held ? cases[i].gone : 0;
+		ck_assert_uint_eq(world_count(w, 1), cases[i].there - cases[i].gone + held);
+		ck_assert_uint_eq(world_decide(w, 0, true), held);
+		world_settle(w);
+		ck_assert_uint_eq(world_decide(w, 1, true), held);
+		done(w);
+	}
+}
+END_TEST
+
+START_TEST(renamed_is_not_deleted)
+{
+	struct world *w = pair();
+	world_mkdir(w, 0, "d");
+	world_mkdir(w, 0, "d/empty");
+	world_mkdir(w, 0, "d/e");
+	for (unsigned i = 0; i < 40; i++) {
+		char path[32], content[32];
+		snprintf(path, sizeof(path), "d/e/%u", i);
+		snprintf(content, sizeof(content), "content %u", i);
+		world_write(w, 0, path, content);
+	}
+	world_settle(w);
+	world_rename(w, 0, "d", "moved");
+	world_settle(w);
+	ck_assert_str_eq(world_read(w, 1, "moved/e/7"), "content 7");
+	ck_assert_ptr_null(world_read(w, 1, "d"));
+	/* Out of the root, by way of another name: that is one. */
+	world_rename(w, 0, "moved", "out");
+	world_remove(w, 0, "out");
+	world_settle(w);
+	ck_assert_uint_eq(world_count(w, 1), 43);
+	ck_assert_uint_ge(world_decide(w, 0, true), 40);
+	world_settle(w);
+	ck_assert_uint_ge(world_decide(w, 1, true), 40);
+	done(w);
+}
+END_TEST
+
+START_TEST(found_gone_at_the_start_is_held)
+{
+	struct world *w = pair();
+	write_many(w, 0, 100);
+	remove_many(w, 0, 0, 60);
+	ck_assert_uint_eq(only_set(w, 0).n, 60);
+	world_crash(w, 0, false); /* and what is removed meanwhile counts as well */
+	for (unsigned i = 60; i < 80; i++) {
+		char path[32];
+		snprintf(path, sizeof(path), "f%u", i);
+		world_remove(w, 0, path);
+	}
+	world_connect(w, 0, 1);
+	world_settle(w);
+	ck_assert_uint_eq(only_set(w, 0).n, 80);
+	ck_assert_uint_eq(world_count(w, 1), 100);
+	ck_assert_uint_eq(world_decide(w, 0, false), 80);
+	done(w);
+}
+END_TEST
+
+START_TEST(only_what_was_shown_is_carried_out)
+{
+	struct world *w = pair();
+	write_many(w, 0, 30);
+	remove_many(w, 0, 0, 25);
+	uint64_t shown = only_set(w, 0).id;
+	size_t left;
+	world_write(w, 1, "f3", "newer"); /* by a peer, which takes it out */
+	world_write(w, 0, "f4", "content 4"); /* somebody puts it back */
+	world_settle(w);
+	ck_assert_str_eq(world_read(w, 0, "f3"), "newer");
+	ck_assert_uint_eq(only_set(w, 0).n, 23);
+	ck_assert_int_eq(engine_held_decide(world_engine(w, 0), shown, true, &left), -ESTALE);
+	ck_assert_uint_eq(only_set(w, 0).n, 23);
+	shown = only_set(w, 0).id;
+	ck_assert_int_eq(engine_held_decide(world_engine(w, 0), shown, true, &left), 0);
+	ck_assert_uint_eq(left, 0);
+	ck_assert_int_eq(engine_held_decide(world_engine(w, 0), shown, true, &left), -ESTALE);
+	world_settle(w);
+	world_decide(w, 1, true);
+	world_settle(w);
+	ck_assert_uint_eq(world_count(w, 1), 7);
+	done(w);
+}
+END_TEST
+
+START_TEST(what_nobody_has_stays_held)
+{
+	struct world *w = world_new(2, 1);
+	write_many(w, 0, 30); /* no peer has ever seen them */
+	remove_many(w, 0, 0, 30);
+	size_t left;
+	ck_assert_int_eq(engine_held_decide(world_engine(w, 0), only_set(w, 0).id, false, &left), 0);
+	ck_assert_uint_eq(left, 30);
+	says(w, 0, "f3", "held",
+	     "deleted here, and no other replica has it, held: 30 deletions at once wait for a word");
+	ck_assert_uint_eq(world_decide(w, 0, true), 30);
+	world_connect(w, 0, 1);
+	done(w);
+}
+END_TEST
+
+START_TEST(one_by_one_counts_together)
+{
+	struct world *w = pair();
+	write_many(w, 0, 60);
+	/* Each alone is few; but they come within the same minute, from a peer. */
+	for (unsigned i = 0; i < 40; i += 5) {
+		remove_many(w, 0, i, 5);
+		world_decide(w, 0, true);
+		world_settle(w);
+	}
+	ck_assert_uint_eq(world_count(w, 0), 20);
+	ck_assert_uint_ge(world_count(w, 1), 30);
+	ck_assert_uint_gt(only_set(w, 1).n, 0);
+	world_decide(w, 1, true);
+	done(w);
+}
+END_TEST
+
+START_TEST(folder_of_most_turns_into_a_file)
+{
+	struct world *w = pair();
+	world_mkdir(w, 0, "d");
+	for (unsigned i = 0; i < 30; i++) {
+		char path[32];
+		snprintf(path, sizeof(path), "d/%u", i);
+		world_write(w, 0, path, path);
+	}
+	world_settle(w);
+	world_remove(w, 0, "d");
+	world_write(w, 0, "d", "a file");
+	world_settle(w);
+	ck_assert_str_eq(world_read(w, 1, "d/7"), "d/7");
+	ck_assert_uint_eq(world_decide(w, 0, true), 31);
+	world_settle(w);
+	ck_assert_uint_ge(world_decide(w, 1, true), 30);
+	world_settle(w);
+	ck_assert_str_eq(world_read(w, 1, "d"), "a file");
+	done(w);
 }
 END_TEST
 
@@ -514,7 +805,7 @@ static bool any_message(struct engine *e, unsigned peer)
 		engine_peer_ack(e, peer, to);
 		break;
 	case 5: {
-		struct problem problem = {any(2) ? any_path() : bytes_of("../x"), bytes_of("why")};
+		struct problem problem = {any(2) ? any_path() : bytes_of("../x"), bytes_of("why"), any(2)};
 		struct replica_id links[2] = {any_id(), any_id()};
 		struct report report = {.id = id, .n = any(2) ? any(50) : any(2) ? COUNTER_MAX : UINT64_MAX,
 		                   .name = bytes_of(any(2) ? "x" : "me"), .pending = any_counter(),
@@ -689,6 +980,16 @@ int main(void)
 	tcase_add_test(rules, lost_index_brings_nothing_back);
 	tcase_add_test(rules, reconnect_sends_only_what_changed);
 	tcase_add_test(rules, what_was_applied_is_not_read_again);
+	tcase_add_test(rules, many_deletions_are_held);
+	tcase_add_test(rules, held_deletions_can_be_undone);
+	tcase_add_test(rules, undone_before_a_crash_is_undone_after);
+	tcase_add_test(rules, how_many_are_too_many);
+	tcase_add_test(rules, renamed_is_not_deleted);
+	tcase_add_test(rules, found_gone_at_the_start_is_held);
+	tcase_add_test(rules, only_what_was_shown_is_carried_out);
+	tcase_add_test(rules, what_nobody_has_stays_held);
+	tcase_add_test(rules, one_by_one_counts_together);
+	tcase_add_test(rules, folder_of_most_turns_into_a_file);
 	tcase_add_test(rules, no_peer_can_break_it);
 	tcase_add_test(rules, old_index_is_recognised);
 	tcase_add_test(rules, event_tells_what_changed);

@@ -576,12 +576,12 @@ static const struct {
 	const char *given, *says;
 } wrong_arguments[] = {
 	{"lst", "lst: there is no such command; there are list, status, watch, resync, wait, "
-		"peers, trust, untrust, invite, conflicts, resolve, trash, restore, history and "
-		"demo"},
+		"peers, trust, untrust, invite, conflicts, resolve, trash, restore, history, held "
+		"and demo"},
 	{"\x1b[1m", "\\x1b[1m: there is no such command"},
 	{"pause", "there is no such command"},
 	{"wait|--json", "--json goes with list, status, watch, resync, peers, conflicts, resolve, "
-			"trash, restore, history"},
+			"trash, restore, history, held"},
 	{"resolve|--keep|this", "resolve needs the PATHs of conflicts, or --all"},
 	{"resolve|a", "resolve needs --keep: this, both, a replica's name or a copy's path"},
 	{"resolve|a|--all|--keep|both", "either --all or PATHs"},
@@ -594,6 +594,11 @@ static const struct {
 	{"trash|--since|2026-02-30", "--since: 2026-02-30: expected a time"},
 	{"history|--until|25:00", "--until: 25:00: expected a time"},
 	{"history|--on|beta", "--on goes with trash, restore"},
+	{"held|eat", "held takes delete or keep, not eat"},
+	{"held|keep", "held keep needs an ID"},
+	{"held|delete|all", "all is no ID"},
+	{"held|delete|0123456789abcdef0", "is no ID"},
+	{"held|delete|1|2", "2: held takes delete|keep ID"},
 	{"--sort=size", "--sort goes with list"},
 	{"list|--ascii", "--ascii goes with the full screen, demo"},
 	{"list|x", "x: list takes nothing but options"},

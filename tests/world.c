@@ -97,13 +97,13 @@ struct world {
 	unsigned n;
 	struct { struct message *q; size_t n, cap; } link[R_MAX][R_MAX];
 	bool up[R_MAX][R_MAX];
-	uint64_t rng, next_ino, next_tmp, next_content, fetches, reads, mono_ms;
+	uint64_t seed, rng, next_ino, next_tmp, next_content, fetches, reads, mono_ms;
 	int64_t wall_ns;
 	bool hostile;          /* calls fail, hints are lost, clocks differ */
 	bool loses_index, copies;
+	bool says_yes;         /* whoever is asked confirms held deletions */
 	char **live;           /* contents that must survive */
 	size_t n_live, live_cap;
-	uint64_t seed;
 	char fault[4000];
 };
 
@@ -204,6 +204,11 @@ static void drop_object(struct replica_w *r, struct object *o)
 	free(o->path);
 	free(o->content);
 	*o = r->objects[--r->n_objects];
+}
+
+static void tell_time(struct world *w, unsigned at)
+{
+	engine_time(w->r[at].e, w->wall_ns + w->r[at].skew_ns, w->mono_ms);
 }
 
 static struct object *put_object(struct world *w, struct replica_w *r, const char *path, uint8_t kind,
@@ -379,6 +384,22 @@ void world_rename(struct world *w, unsigned r, const char *from, const char *to)
 	GROW(d->hints, d->hints_cap, d->n_hints + 1);
 	d->hints[d->n_hints++] = (struct hint_item){parent_of(from), xstrdup(base_of(from)),
 	                                            parent_of(to), xstrdup(base_of(to)), HINT_CHANGED};
+}
+
+size_t world_decide(struct world *w, unsigned r, bool carry_out)
+{
+	struct engine *e = w->r[r].e;
+	struct held_set sets[REPLICAS_MAX];
+	size_t n = engine_held_sets(e, sets, ARRAY_LEN(sets)), waited = 0, left;
+	tell_time(w, r);
+	for (size_t i = 0; i < n; i++) {
+		trace(r, "%s %zu held deletions", carry_out ? "confirms" : "refuses", sets[i].n);
+		waited += sets[i].n;
+		/* The one before may have changed this one: a stale set must be refused. */
+		int error = engine_held_decide(e, sets[i].id, carry_out, &left);
+		ck_assert(error == 0 || (error == -ESTALE && i));
+	}
+	return waited;
 }
 
 const char *world_read(struct world *w, unsigned r, const char *path)
@@ -648,11 +669,6 @@ static int run_op(struct world *w, struct replica_w *r, struct op *op, const cha
 	return 0;
 }
 
-static void tell_time(struct world *w, unsigned at)
-{
-	engine_time(w->r[at].e, w->wall_ns + w->r[at].skew_ns, w->mono_ms);
-}
-
 static void run_fetch(struct world *w, unsigned at, struct pending *p)
 {
 	unsigned from = p->a.peer;
@@ -869,6 +885,10 @@ static void message_release(struct message *m)
 	free(m->entries);
 	free(m->held);
 	free(m->seen);
+	for (size_t i = 0; i < m->report.n_listed; i++) {
+		free((void *)(uintptr_t)m->report.problems[i].path.p);
+		free((void *)(uintptr_t)m->report.problems[i].reason.p);
+	}
 	free((void *)(uintptr_t)m->report.problems);
 	free((void *)(uintptr_t)m->report.links);
 }
@@ -993,8 +1013,12 @@ static void send(struct world *w, unsigned at, const struct action *a)
 		      (unsigned long long)m.report.n, (unsigned long long)m.report.pending);
 		m.report.name = bytes_of("r");
 		m.report.address = (struct bytes){0};
-		m.report.n_listed = 0;
-		m.report.problems = NULL;
+		struct problem *problems = xmemdup(m.report.problems, m.report.n_listed * sizeof(*problems));
+		for (size_t i = 0; i < m.report.n_listed; i++) {
+			problems[i].path = copy_bytes(problems[i].path);
+			problems[i].reason = copy_bytes(problems[i].reason);
+		}
+		m.report.problems = problems;
 		m.report.links = xmemdup(m.report.links, m.report.n_links * sizeof(struct replica_id));
 		m.report.name = bytes_of(engine_replica(r->e, a->rep).name);
 		m.report.name = copy_bytes(m.report.name);
@@ -1322,6 +1346,8 @@ bool world_step(struct world *w)
 	return did;
 }
 
+static const char *check_state(struct world *w);
+
 void world_settle(struct world *w)
 {
 	unsigned n = 0, idle = 0;
@@ -1331,6 +1357,13 @@ void world_settle(struct world *w)
 		if (world_step(w)) {
 			idle = 0;
 			quiet = false;
+			continue;
+		}
+		size_t waited = 0;
+		for (unsigned i = 0; w->says_yes && i < w->n; i++)
+			waited += world_decide(w, i, true);
+		if (waited) {
+			idle = 0;
 			continue;
 		}
 		uint64_t due = UINT64_MAX;
@@ -1567,6 +1600,8 @@ static void something_happens(struct world *w, bool crashes, bool cuts, bool lin
 	} else if (k < 12) {
 		w->mono_ms += below(w, 2000);
 		w->wall_ns += 1000000000;
+	} else if (k == 12 && below(w, 2)) {
+		world_decide(w, below(w, w->n), below(w, 2));
 	} else if (w->hostile && k < 13 && below(w, 2)) {
 		unsigned at = below(w, w->n);
 		tell_time(w, at);
@@ -1593,10 +1628,12 @@ static void history(struct world *w, unsigned steps)
 		if (i)
 			world_connect(w, i - 1, i);
 	}
+	w->says_yes = true;
 	world_settle(w);
 	for (unsigned i = 0; i < w->n; i++)
 		engine_walk(w->r[i].e, (struct bytes){0});
 	world_settle(w);
+	w->says_yes = false;
 	trace_states(w);
 }
 

@@ -25,6 +25,9 @@ void world_touch(struct world *w, unsigned r, const char *path); /* new times, n
 void world_remove(struct world *w, unsigned r, const char *path); /* with all below */
 void world_rename(struct world *w, unsigned r, const char *from, const char *to);
 
+/* Decides all that is held on r: to be deleted, or kept. Returns how many deletions waited. */
+size_t world_decide(struct world *w, unsigned r, bool carry_out);
+
 void world_connect(struct world *w, unsigned a, unsigned b);
 void world_cut(struct world *w, unsigned a, unsigned b);
 void world_crash(struct world *w, unsigned r, bool lose_index);

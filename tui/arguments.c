@@ -46,7 +46,7 @@ static const struct option_def options[] = {
 	 .scope = ON(LIST)},
 	{.name = "json", .type = OPTION_FLAG, FIELD(json), .help = "JSON, one object a line",
 	 .scope = ON(LIST) | ON(STATUS) | ON(WATCH) | ON(RESYNC) | ON(PEERS) | ON(CONFLICTS) |
-		  ON(RESOLVE) | ON(TRASH) | ON(RESTORE) | ON(HISTORY)},
+		  ON(RESOLVE) | ON(TRASH) | ON(RESTORE) | ON(HISTORY) | ON(HELD)},
 	{.name = "keep", .type = OPTION_TEXT, .argument = "WHICH", FIELD(keep),
 	 .help = "this, both, a replica's name or a copy's path", .scope = ON(RESOLVE)},
 	{.name = "all", .type = OPTION_FLAG, FIELD(all), .help = "every conflict",
@@ -142,6 +142,28 @@ static bool misplaced(const struct option_def *o, struct buf *out)
 	return false;
 }
 
+static bool held_words_fit(const struct arguments *a, struct buf *out)
+{
+	if (!a->n_paths)
+		return true;
+	if (strcmp(a->path, "delete") != 0 && strcmp(a->path, "keep") != 0) {
+		buf_addf(out, "held takes delete or keep, not ");
+		text_show(out, bytes_of(a->path));
+		return false;
+	}
+	if (a->n_paths < 2) {
+		buf_addf(out, "held %s needs an ID, as tutti held prints it", a->path);
+		return false;
+	}
+	size_t len = strlen(a->paths[1]);
+	if (len > 16 || !len || strspn(a->paths[1], "0123456789abcdefABCDEF") != len) {
+		text_show(out, bytes_of(a->paths[1]));
+		buf_addf(out, " is no ID, as tutti held prints it");
+		return false;
+	}
+	return true;
+}
+
 /* What goes together, and is said in full. */
 static bool fits(const struct arguments *a, struct buf *out)
 {
@@ -156,6 +178,8 @@ static bool fits(const struct arguments *a, struct buf *out)
 		buf_addf(out, ": expected a time such as 2026-11-22, \"2026-11-22 14:05\", 3h or 2d");
 		return false;
 	}
+	if (a->command == COMMAND_HELD)
+		return held_words_fit(a, out);
 	if (a->command == COMMAND_RESTORE && !a->path)
 		buf_addf(out, "restore needs the PATH that is to come back");
 	else if (a->command != COMMAND_RESOLVE)
@@ -191,7 +215,7 @@ static bool take_words(struct arguments *a, const struct option_words *words, ch
 		text_show(out, bytes_of(words->text[1 + commands[c].most]));
 		const char *one = commands[c].words + strspn(commands[c].words, "[");
 		buf_addf(out, ": %s takes %s%.*s", commands[c].name,
-			 commands[c].most ? "one " : "nothing but options", (int)strcspn(one, "]"), one);
+			 commands[c].most == 1 ? "one " : commands[c].most ? "" : "nothing but options", (int)strcspn(one, "]"), one);
 		return false;
 	}
 	a->path = words->n > 1 ? words->text[1] : NULL;

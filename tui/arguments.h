@@ -22,6 +22,7 @@
 	X(TRASH, "trash", "[PATH]", 1, "what was replaced or deleted")                             \
 	X(RESTORE, "restore", "PATH", 1, "bring something back from the trash")                    \
 	X(HISTORY, "history", "[PATH]", 1, "who did what, and when")                               \
+	X(HELD, "held", "[delete|keep ID]", 2, "deletions that are too many at once: list, decide") \
 	X(DEMO, "demo", "", 0, "two servers on two sample directories, and the table on them")
 
 enum { WORDS_ANY = 1000000 };

@@ -38,6 +38,7 @@ static const struct {
 	{"deleted", "%p deleted on %r"},
 	{"moved", "%p moved on %r"},
 	{"received", "%p received by %r"},
+	{"held", "deletions are held on %r"},
 	{"conflict", "%p: conflict, on %r"},
 	{"resolved", "%p: conflict settled on %r"},
 	{"undone", "%p: taken back on %r"},

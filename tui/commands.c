@@ -362,6 +362,7 @@ int command_run(const struct arguments *a)
 		[COMMAND_TRASH] = command_trash,
 		[COMMAND_RESTORE] = command_restore,
 		[COMMAND_HISTORY] = command_history,
+		[COMMAND_HELD] = command_held,
 	};
 	static const struct client_callbacks resync_callbacks = {.notify = on_resync_notify};
 	struct console s;

@@ -9,6 +9,7 @@ int command_run(const struct arguments *a);
 
 /* The commands, with a console that is connected. */
 int command_list(struct console *s);
+int command_held(struct console *s);
 int command_status(struct console *s);
 int command_resync(struct console *s);
 int command_wait(struct console *s);

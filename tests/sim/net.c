@@ -93,7 +93,8 @@ static void make_report(struct replica *r, rep_t rep, struct message *m)
 	struct problem *problems = xcalloc(p->n_listed, sizeof(*problems));
 	for (size_t i = 0; i < p->n_listed; i++)
 		problems[i] = (struct problem){bytes_copy(p->problems[i].path),
-		                               bytes_copy(p->problems[i].reason)};
+		                               bytes_copy(p->problems[i].reason),
+		                               p->problems[i].held};
 	p->problems = problems;
 	p->links = p->n_links ? xmemdup(p->links, p->n_links * sizeof(*p->links)) : NULL;
 	p->name = bytes_copy(p->name);

@@ -213,6 +213,30 @@ static bool step(struct sim *s)
 	return did && !*s->fault;
 }
 
+/* A person decides on all that is held there. Returns how many deletions waited. */
+static size_t decide(struct sim *s, struct replica *r, bool carry_out)
+{
+	struct held_set sets[REPLICAS_MAX];
+	size_t n = engine_held_sets(r->e, sets, ARRAY_LEN(sets)), waited = 0, left;
+	tell_time(s, r);
+	for (size_t i = 0; i < n; i++) {
+		note(s, r->at, "%s %zu held deletions", carry_out ? "confirms" : "refuses", sets[i].n);
+		engine_held_decide(r->e, sets[i].id, carry_out, &left);
+		waited += sets[i].n;
+	}
+	wake(r);
+	return waited;
+}
+
+/* While it settles, whoever is asked says yes. False: nobody is. */
+static bool confirm(struct sim *s)
+{
+	size_t waited = 0;
+	for (unsigned i = 0; s->quiet_faults && i < s->n; i++)
+		waited += decide(s, &s->r[i], true);
+	return waited != 0;
+}
+
 /* Time passes until something is due. False: nothing ever is. */
 static bool pass_time(struct sim *s)
 {
@@ -241,7 +265,11 @@ static bool rest(struct sim *s, unsigned max, unsigned waits_max)
 			quiet = false;
 			continue;
 		}
-		if (!pass_time(s)) {
+		if (confirm(s)) {
+			pull_all(s);
+			quiet = false;
+			n++;
+		} else if (!pass_time(s)) {
 			if (quiet)
 				return true;
 			quiet = true; /* but the last tick may have begun something */
@@ -395,6 +423,10 @@ static void expect(struct sim *s, const struct step *st)
 		if ((int64_t)r->disk.n != st->n)
 			fault(s, "%c has %zu objects", who, r->disk.n);
 		break;
+	case DO_HELD:
+		if ((int64_t)engine_status(r->e).held != st->n)
+			fault(s, "%c holds %llu deletions", who, (unsigned long long)engine_status(r->e).held);
+		break;
 	default:
 		break;
 	}
@@ -481,6 +513,9 @@ static void play(struct sim *s, const struct step *step)
 		return;
 	}
 	switch (st->what) {
+	case DO_DECIDE:
+		decide(s, &s->r[st->at], st->n != 0);
+		break;
 	case DO_CONNECT:
 		net_connect(s, st->at, st->other);
 		break;
