@@ -6,7 +6,7 @@ sim=$TUTTI_BUILD/tests/sim/sim
 scenarios=("$TUTTI_SOURCE"/tests/sim/scenarios/*.scn)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-seeds=15000
+seeds=24000
 [ "${TUTTI_SANITIZERS:-no}" = no ] || seeds=3000
 
 failed=0

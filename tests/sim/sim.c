@@ -308,8 +308,17 @@ static void faults_end(struct sim *s)
 		for (unsigned k = 0; k < s->n; k++)
 			s->link[i][k].stalled = false;
 	}
-	for (unsigned i = 1; i < s->n; i++)
+}
+
+/* In a line at least; true if that was so already. */
+static bool connect_line(struct sim *s)
+{
+	bool was = true;
+	for (unsigned i = 1; i < s->n; i++) {
+		was &= s->link[i - 1][i].up;
 		net_connect(s, i - 1, i);
+	}
+	return was;
 }
 
 static void walk_all(struct sim *s)
@@ -324,7 +333,11 @@ static void walk_all(struct sim *s)
 static void must_rest(struct sim *s, const char *what)
 {
 	/* What is blocked is tried again for ever, at longer and longer intervals. */
-	bool rests = rest(s, oracle_blocked(s) ? BLOCKED_STEPS_MAX : SETTLE_STEPS_MAX, 40);
+	bool rests;
+	do { /* who finds that its index is an old copy starts again, and is connected again */
+		connect_line(s);
+		rests = rest(s, oracle_blocked(s) ? BLOCKED_STEPS_MAX : SETTLE_STEPS_MAX, 40);
+	} while (rests && !*s->fault && !connect_line(s));
 	if (!rests && !*s->fault && !oracle_blocked(s))
 		fault(s, "S15: %s does not come to rest", what);
 }
@@ -347,6 +360,7 @@ static void settle(struct sim *s, bool thorough)
 	for (unsigned i = 0; i < s->n; i++)
 		evil |= s->r[i].evil;
 	faults_end(s);
+	connect_line(s);
 	if (evil) { /* it goes on as it likes: there is no end */
 		rest(s, QUIET_STEPS_MAX, 20);
 		s->quiet_faults = false;
@@ -523,8 +537,7 @@ static void play(struct sim *s, const struct step *step)
 		net_cut(s, st->at, st->other);
 		break;
 	case DO_JOIN:
-		for (unsigned i = 1; i < s->n; i++)
-			net_connect(s, i - 1, i);
+		connect_line(s);
 		break;
 	case DO_APART:
 		for (unsigned a = 0; a < s->n; a++)
