@@ -7,7 +7,6 @@
 #include <linux/landlock.h>
 #include <seccomp.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -27,11 +26,10 @@ enum { TRACEABLE = 1 };
 enum { TRACEABLE = 0 };
 #endif
 
-const char *const confine_system[] = {
+const char *const confine_system[CONFINE_SYSTEM] = {
 	"/etc", "/usr", "/lib", "/lib64", "/run/systemd/resolve", "/run/resolvconf",
 	"/run/NetworkManager", "/run/nscd", "/var/lib/misc", "/dev/null",
 };
-const size_t confine_n_system = ARRAY_LEN(confine_system);
 
 #define ACCESS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 #define ACCESS_CHANGE                                                                              \
@@ -179,12 +177,9 @@ static int restrict_calls(struct buf *said)
 
 int confine(const struct confinement *c, struct buf *said)
 {
-	struct rlimit none = {0, 0};
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return fail(said, "giving up new privileges", NULL);
 	/* The key is in memory: no core of it, and no look at it by other programs of this user. */
-	if (setrlimit(RLIMIT_CORE, &none) < 0)
-		return fail(said, "forbidding cores", NULL);
 	if (!TRACEABLE && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return fail(said, "forbidding traces", NULL);
 	int r = restrict_files(c, said);

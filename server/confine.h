@@ -17,8 +17,8 @@ struct confinement {
 };
 
 /* What getaddrinfo(), time zones and the libraries behind them read. */
-extern const char *const confine_system[];
-extern const size_t confine_n_system;
+enum { CONFINE_SYSTEM = 10 };
+extern const char *const confine_system[CONFINE_SYSTEM];
 
 /*
  * Confines this thread, and all that are started after it, for good. Must be called while there is only

@@ -35,6 +35,9 @@ enum {
 /* What outlives the inner life, all of struct daemon, when that is begun anew in the same process. */
 struct life {
 	struct settings settings; /* those that were given, but for the ports */
+	struct settings *given;
+	int argc;
+	char **argv;              /* to be read again */
 	struct settings_address listen[SETTINGS_ADDRESSES_MAX];
 	bool again;               /* this one ends, and another begins */
 	bool abandon;             /* that begins with a new index and a new id */
@@ -42,6 +45,13 @@ struct life {
 	bool confined;
 	int status;               /* of the process in the end */
 };
+
+/* The settings as they are now; but ports that were picked stay. */
+static void life_take(struct life *life)
+{
+	life->settings = *life->given;
+	life->settings.listen = life->listen;
+}
 
 /* A job that waits for room with the workers. */
 struct waiting_job {
@@ -54,7 +64,7 @@ struct turn {
 	ev_timer deadline;  /* the engine's next */
 	uint64_t deadline_ms;
 	ev_timer stop;
-	ev_signal term, interrupt;
+	ev_signal term, interrupt, again;
 	bool fed;           /* the engine was told something */
 	bool dirty;         /* clients may be shown something else */
 	struct waiting_job *waiting;
@@ -442,6 +452,7 @@ static void raise_limits(void)
 }
 
 static void on_signal(struct ev_loop *loop, ev_signal *w, int events);
+static void on_again(struct ev_loop *loop, ev_signal *w, int events);
 static void on_stop_timer(struct ev_loop *loop, ev_timer *w, int events);
 
 static void start_turns(struct daemon *d)
@@ -458,12 +469,13 @@ static void start_turns(struct daemon *d)
 	t->stop.data = d;
 	ev_signal_init(&t->term, on_signal, SIGTERM);
 	ev_signal_init(&t->interrupt, on_signal, SIGINT);
-	t->term.data = t->interrupt.data = d;
+	ev_signal_init(&t->again, on_again, SIGHUP);
+	t->term.data = t->interrupt.data = t->again.data = d;
 	ev_signal_start(d->loop, &t->term);
 	ev_signal_start(d->loop, &t->interrupt);
+	ev_signal_start(d->loop, &t->again);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
-	signal(SIGHUP, SIG_IGN); /* there is no file to be read again */
 }
 
 /* All is open that needs more than this, and no other thread runs yet. */
@@ -474,8 +486,17 @@ static bool confine_server(struct daemon *d)
 	if (slash)
 		slash[slash == sockets] = '\0';
 	const char *writable[] = {root_path(d->root), d->settings->state, slash ? sockets : "."};
-	struct confinement c = {writable, ARRAY_LEN(writable), confine_system, confine_n_system};
+	/* The file of options is read again on SIGHUP, when another may have its name. */
+	char *options = xstrdup(d->settings->config ? d->settings->config : "");
+	char *end = strrchr(options, '/');
+	if (end)
+		end[end == options] = '\0';
+	const char *readable[CONFINE_SYSTEM + 1];
+	memcpy(readable, confine_system, sizeof(confine_system));
+	readable[CONFINE_SYSTEM] = !d->settings->config ? "/dev/null" : end ? options : ".";
+	struct confinement c = {writable, ARRAY_LEN(writable), readable, ARRAY_LEN(readable)};
 	int r = confine(&c, &said);
+	free(options);
 	free(sockets);
 	buf_add_char(&said, '\0');
 	if (r < 0)
@@ -574,6 +595,42 @@ static void on_signal(struct ev_loop *loop, ev_signal *w, int events)
 	begin_ending(d, "STOPPING=1\nSTATUS=ending");
 }
 
+static void log_lines(const struct buf *lines)
+{
+	for (size_t at = 0; at < lines->len;) {
+		const uint8_t *end = memchr(lines->data + at, '\n', lines->len - at);
+		size_t n = (size_t)(end - (lines->data + at));
+		log_warning("%.*s", (int)n, (const char *)lines->data + at);
+		at += n + 1;
+	}
+}
+
+/* What may change while it runs has its new values at once; the rest is named. */
+static void on_again(struct ev_loop *loop, ev_signal *w, int events)
+{
+	struct daemon *d = w->data;
+	struct life *life = d->life;
+	struct settings old;
+	struct buf said = {0};
+	(void)loop, (void)events;
+	if (d->stopping || !d->net)
+		return;
+	int r = settings_again(life->given, life->argc, life->argv, &old, &said);
+	log_lines(&said);
+	buf_release(&said);
+	if (r < 0) {
+		log_warning("the options are not in order: everything stays as it was");
+		return;
+	}
+	life_take(life);
+	log_init(d->settings->log_level);
+	engine_rehash(daemon_feed(d), (uint64_t)d->settings->rehash_days * 24 * 3600 * 1000);
+	keyring_again(d->keyring);
+	net_again(d->net);
+	settings_release(&old);
+	log_info("the options were read again");
+}
+
 static void on_stop_timer(struct ev_loop *loop, ev_timer *w, int events)
 {
 	(void)w, (void)events;
@@ -630,6 +687,7 @@ static void finish(struct daemon *d)
 		ev_timer_stop(d->loop, &d->turn->stop);
 		ev_signal_stop(d->loop, &d->turn->term);
 		ev_signal_stop(d->loop, &d->turn->interrupt);
+		ev_signal_stop(d->loop, &d->turn->again);
 		ev_loop_destroy(d->loop);
 	}
 	free(d->turn->waiting);
@@ -662,12 +720,12 @@ static void live(struct life *life)
 	finish(&d);
 }
 
-int daemon_main(const struct settings *settings)
+int daemon_main(struct settings *settings, int argc, char **argv)
 {
-	struct life life = {.settings = *settings};
+	struct life life = {.given = settings, .argc = argc, .argv = argv};
 	for (size_t i = 0; i < settings->n_listen; i++)
 		life.listen[i] = settings->listen[i];
-	life.settings.listen = life.listen;
+	life_take(&life);
 	do {
 		live(&life);
 	} while (life.again);

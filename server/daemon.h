@@ -72,6 +72,6 @@ enum { DAEMON_DISK_FAILED = 3 };
 
 /* Serves until a signal ends it. The exit status: 0 ended cleanly, 1 could not serve (said on
  * stderr, in one line), or DAEMON_DISK_FAILED. */
-int daemon_main(const struct settings *settings);
+int daemon_main(struct settings *settings, int argc, char **argv);
 
 #endif

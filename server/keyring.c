@@ -103,6 +103,14 @@ failed:
 	return NULL;
 }
 
+void keyring_again(struct keyring *k)
+{
+	struct buf problem = {0};
+	if (!k->d->settings->plain && !trust_given(k, &problem))
+		log_warning("%.*s", (int)problem.len, (const char *)problem.data);
+	buf_release(&problem);
+}
+
 static void waiters_release(struct waiters *w)
 {
 	for (size_t i = 0; i < w->n; i++) {

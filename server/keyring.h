@@ -22,6 +22,9 @@ struct keyring *keyring_new(struct daemon *d, struct buf *problem);
 /* Writes what is not yet written. NULL is fine. After the workers have stopped. */
 void keyring_free(struct keyring *k);
 
+/* The settings are others now: peers that are named with an ID are trusted. */
+void keyring_again(struct keyring *k);
+
 struct tls_context *keyring_tls(const struct keyring *k); /* NULL: connections are plain */
 const struct key_id *keyring_own(const struct keyring *k);
 const char *keyring_own_text(const struct keyring *k);

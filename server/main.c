@@ -38,7 +38,7 @@ int main(int argc, char **argv)
 		status = print_id(&settings);
 	if (r == SETTINGS_RUN) {
 		log_init(settings.log_level);
-		status = daemon_main(&settings);
+		status = daemon_main(&settings, argc, argv);
 	}
 	settings_release(&settings);
 	return status;

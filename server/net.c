@@ -64,6 +64,7 @@ struct dial {
 	struct key_id key;
 	bool has_found;    /* what was there the last time: */
 	struct key_id found;
+	bool named;        /* in the settings */
 	enum dial_state state;
 	ev_io io;          /* waits for connect() */
 	ev_timer timer;    /* the next attempt, or the end of this one */
@@ -1164,6 +1165,12 @@ static struct dial *dial_add(struct net *net, const char *text, const struct add
 	return dial;
 }
 
+static void dial_named(struct net *net, const struct endpoint *to)
+{
+	if (to->has_address)
+		dial_add(net, to->text, &to->at, to->has_id ? &to->id : NULL)->named = true;
+}
+
 /* A trusted server is called at all addresses that are known of it. */
 static void dial_known(struct net *net, const struct trust_key *key)
 {
@@ -1180,6 +1187,60 @@ static void dial_known(struct net *net, const struct trust_key *key)
 			dial_start(dial);
 	}
 	buf_release(&ignored);
+}
+
+static bool is_named(const struct net *net, const struct dial *dial)
+{
+	const struct settings *s = net->d->settings;
+	bool named = false;
+	for (size_t i = 0; !named && i < s->n_peers; i++) {
+		const struct endpoint *to = &s->peers[i].to;
+		named = to->has_address && address_eq(&to->at, &dial->at) &&
+			to->has_id == dial->has_key &&
+			(!to->has_id || key_id_eq(&to->id, &dial->key));
+	}
+	return named;
+}
+
+static void dial_free(struct dial *dial)
+{
+	struct ev_loop *loop = dial->net->d->loop;
+	ev_timer_stop(loop, &dial->timer);
+	if (ev_is_active(&dial->io)) {
+		ev_io_stop(loop, &dial->io);
+		close(dial->io.fd);
+	}
+	free(dial->text);
+	free(dial);
+}
+
+void net_again(struct net *net)
+{
+	const struct settings *s = net->d->settings;
+	for (size_t i = net->n_dials; i-- > 0;) {
+		struct dial *dial = net->dials[i];
+		if (!dial->named || is_named(net, dial))
+			continue;
+		if (dial->link) {
+			struct link *l = dial->link;
+			l->dial = NULL; /* it is not called again */
+			link_why(l, "it is no peer of ours any more");
+			link_bye(l, BYE_REFUSED, "this server does not name the other as its peer any more");
+		}
+		dial_free(dial);
+		net->dials[i] = net->dials[--net->n_dials];
+	}
+	for (size_t i = 0; i < s->n_peers; i++) {
+		const struct endpoint *to = &s->peers[i].to;
+		bool there = false;
+		for (size_t k = 0; to->has_address && !there && k < net->n_dials; k++)
+			there = net->dials[k]->named && address_eq(&net->dials[k]->at, &to->at);
+		if (there || !to->has_address)
+			continue;
+		dial_named(net, to);
+		dial_start(net->dials[net->n_dials - 1]);
+	}
+	daemon_touch(net->d);
 }
 
 void net_key_changed(struct net *net, const struct key_id *id)
@@ -1291,11 +1352,8 @@ struct net *net_new(struct daemon *d, struct buf *problem)
 	if (!listen_local(net, s->socket, problem))
 		goto failed;
 	look_outside();
-	for (size_t i = 0; i < s->n_peers; i++) {
-		const struct endpoint *to = &s->peers[i].to;
-		if (to->has_address)
-			dial_add(net, to->text, &to->at, to->has_id ? &to->id : NULL);
-	}
+	for (size_t i = 0; i < s->n_peers; i++)
+		dial_named(net, &s->peers[i].to);
 	const struct trust_key *key;
 	for (size_t i = 0; (key = trust_at(keyring_trust(d->keyring), i)); i++)
 		dial_known(net, key);
@@ -1364,10 +1422,8 @@ void net_free(struct net *net)
 		net->links = l->next;
 		free(l);
 	}
-	for (size_t i = 0; i < net->n_dials; i++) {
-		free(net->dials[i]->text);
-		free(net->dials[i]);
-	}
+	for (size_t i = 0; i < net->n_dials; i++)
+		dial_free(net->dials[i]);
 	free(net->dials);
 	free(net->listeners);
 	free(net->address);

@@ -21,6 +21,8 @@ enum {
 struct net *net_new(struct daemon *d, struct buf *problem);
 /* Begins to accept and to dial. */
 void net_start(struct net *net);
+/* The settings are others now: calls who is newly named, and leaves who is not named any more. */
+void net_again(struct net *net);
 /* Stops accepting and dialing, says bye to everybody and removes the local socket. */
 void net_stop(struct net *net);
 bool net_quiet(const struct net *net); /* no connection is left */

@@ -18,9 +18,10 @@ static const char *const level_names[] = {
 	NULL,
 };
 
-/* The command line as it was written. */
+/* The file and the command line as they were written. */
 struct given {
-	const char *name, *state, *socket, *join;
+	const char *config, *directory, *name, *state, *socket, *join;
+	bool check_config;
 	struct option_list listen, peers;
 	int64_t trash_days, trash_percent, history_lines, rehash_days;
 	int log_level;
@@ -30,6 +31,13 @@ struct given {
 #define FIELD(f) .offset = offsetof(struct given, f)
 
 static const struct option_def options[] = {
+	{.name = "directory", .type = OPTION_TEXT, .argument = "DIRECTORY", FIELD(directory),
+	 .help = "the directory to be served", .only = OPTION_IN_FILE},
+	{.name = "config", .letter = 'c', .type = OPTION_TEXT, .argument = "FILE", FIELD(config),
+	 .help = "read options from a file; what is given here takes the place of the file's",
+	 .only = OPTION_ON_LINE},
+	{.name = "check-config", .type = OPTION_FLAG, FIELD(check_config),
+	 .help = "say whether all options are in order, and end", .only = OPTION_ON_LINE},
 	{.name = "name", .letter = 'n', .type = OPTION_TEXT, .argument = "NAME", FIELD(name),
 	 .help = "the name people see", .standard = "the host name"},
 	{.name = "listen", .letter = 'l', .type = OPTION_LIST, .argument = "ADDR:PORT",
@@ -50,14 +58,16 @@ static const struct option_def options[] = {
 	{.name = "rehash-days", .type = OPTION_NUMBER, .argument = "DAYS", FIELD(rehash_days),
 	 .most = 3650, .help = "in how many every file is read again, 0: never", .standard = "30"},
 	{.name = "join", .type = OPTION_TEXT, .argument = "FILE", FIELD(join),
-	 .help = "become a peer by the invitation in FILE, - for standard input"},
+	 .help = "become a peer by the invitation in FILE, - for standard input",
+	 .only = OPTION_ON_LINE},
 	{.name = "plain", .type = OPTION_FLAG, FIELD(plain),
 	 .help = "no encryption, and everybody is a peer; loopback addresses only"},
 	{.name = "log-level", .type = OPTION_CHOICE, .argument = "LEVEL", .choices = level_names,
 	 FIELD(log_level), .help = "how much to log", .standard = "info"},
-	{.name = "help", .letter = 'h', .type = OPTION_FLAG, FIELD(help), .help = "print this"},
+	{.name = "help", .letter = 'h', .type = OPTION_FLAG, FIELD(help), .help = "print this",
+	 .only = OPTION_ON_LINE},
 	{.name = "version", .letter = 'V', .type = OPTION_FLAG, FIELD(version),
-	 .help = "print the version"},
+	 .help = "print the version", .only = OPTION_ON_LINE},
 };
 
 static const struct option_set set = {options, ARRAY_LEN(options)};
@@ -266,15 +276,16 @@ static bool take_all(struct settings *s, const struct given *g, const struct opt
 		return false;
 	if (is_id(words))
 		return true;
-	if (words->n < 1)
+	const char *directory = words->n ? words->text[0] : g->directory;
+	if (!directory)
 		return wrong(out, "which DIRECTORY?");
 	if (words->n > 1) {
 		text_show(out, bytes_of(words->text[1]));
 		return wrong(out, ": one DIRECTORY at a time; start a tuttid for each");
 	}
-	if (!*words->text[0])
+	if (!*directory)
 		return wrong(out, "the DIRECTORY is empty");
-	s->directory = xstrdup(words->text[0]);
+	s->directory = xstrdup(directory);
 	s->log_level = (enum log_level)g->log_level;
 	s->plain = g->plain;
 	s->trash_days = (unsigned)g->trash_days;
@@ -295,16 +306,56 @@ static void add_help(struct buf *out)
 	buf_addf(out, "\nSee tuttid(8); tutti(1) shows what it does.\n");
 }
 
-enum settings_result settings_parse(struct settings *s, int argc, char **argv, struct buf *out)
+static const struct given defaults = {
+	.log_level = LEVEL_INFO, .trash_days = 30, .trash_percent = 10, .history_lines = 1000000,
+	.rehash_days = 30,
+};
+
+/* The command line; and if it names a file, that first, and the command line on top of it. */
+static bool read_options(int argc, char **argv, struct given *g, struct option_words *words,
+			 struct buf *problem)
 {
-	struct given given = {.log_level = LEVEL_INFO, .trash_days = 30, .trash_percent = 10,
-			      .history_lines = 1000000, .rehash_days = 30};
-	struct option_words words;
+	if (!options_parse(&set, argc, argv, g, words, problem))
+		return false;
+	if (!g->config || g->help || g->version)
+		return true;
+	const char *config = g->config;
+	options_release(&set, g, words);
+	*g = defaults;
+	return options_read_file(&set, config, g, words, problem) &&
+	       options_parse(&set, argc, argv, g, words, problem);
+}
+
+/* A complaint that begins with "--name" begins with file and line, if the value is from there. */
+static void name_the_place(const struct option_words *words, const char *config, struct buf *problem)
+{
+	struct buf text = {0};
+	for (size_t i = 0; i < set.n; i++) {
+		size_t len = strlen(set.options[i].name);
+		if (!words->line[i] || problem->len < len + 3 || memcmp(problem->data, "--", 2) != 0 ||
+		    memcmp(problem->data + 2, set.options[i].name, len) != 0 ||
+		    !strchr(" :", problem->data[len + 2]))
+			continue;
+		option_place(&set, words, config, set.options[i].name, &text);
+		buf_add(&text, problem->data + len + 2, problem->len - len - 2);
+		buf_release(problem);
+		*problem = text;
+		return;
+	}
+}
+
+static enum settings_result parse(struct settings *s, int argc, char **argv, bool again,
+				  struct buf *out)
+{
+	struct given given = defaults;
+	struct option_words words = OPTION_WORDS_NONE;
 	struct buf problem = {0};
 	enum settings_result result = SETTINGS_WRONG;
 	*s = (struct settings){0};
-	if (options_parse(&set, argc, argv, &given, &words, &problem)) {
-		result = given.help || given.version ? SETTINGS_SHOWN
+	if (read_options(argc, argv, &given, &words, &problem)) {
+		if (again)
+			given.join = NULL; /* an invitation is for the start */
+		result = given.help || given.version || given.check_config ? SETTINGS_SHOWN
 			 : is_id(&words) ? SETTINGS_ID : SETTINGS_RUN;
 		if (given.help)
 			add_help(out);
@@ -312,13 +363,67 @@ enum settings_result settings_parse(struct settings *s, int argc, char **argv, s
 			buf_addf(out, "tuttid %s\n", PACKAGE_VERSION);
 		else if (!take_all(s, &given, &words, &problem))
 			result = SETTINGS_WRONG;
+		else if (given.check_config)
+			buf_addf(out, "all options are in order\n");
 	}
-	if (result == SETTINGS_WRONG)
-		buf_addf(out, "tuttid: %.*s; see tuttid --help\n", (int)problem.len,
-			 (const char *)problem.data);
+	if (result == SETTINGS_WRONG) {
+		name_the_place(&words, given.config, &problem);
+		buf_addf(out, "%s%.*s%s\n", again ? "" : "tuttid: ", (int)problem.len,
+			 (const char *)problem.data, again ? "" : "; see tuttid --help");
+	}
+	if (given.config)
+		s->config = xstrdup(given.config);
 	buf_release(&problem);
 	options_release(&set, &given, &words);
 	return result;
+}
+
+enum settings_result settings_parse(struct settings *s, int argc, char **argv, struct buf *out)
+{
+	return parse(s, argc, argv, false, out);
+}
+
+static bool same_listen(const struct settings *a, const struct settings *b)
+{
+	bool same = a->n_listen == b->n_listen;
+	for (size_t i = 0; same && i < a->n_listen; i++)
+		same = strcmp(a->listen[i].text, b->listen[i].text) == 0;
+	return same;
+}
+
+static void differs(const char *name, bool same, struct buf *out)
+{
+	if (!same)
+		buf_addf(out, "%s is another now: that takes effect at the next start\n", name);
+}
+
+int settings_again(struct settings *s, int argc, char **argv, struct settings *old, struct buf *out)
+{
+	struct settings fresh;
+	*old = (struct settings){0};
+	if (parse(&fresh, argc, argv, true, out) != SETTINGS_RUN) {
+		settings_release(&fresh);
+		return -EINVAL;
+	}
+	differs("directory", strcmp(s->directory, fresh.directory) == 0, out);
+	differs("name", strcmp(s->name, fresh.name) == 0, out);
+	differs("state", strcmp(s->state, fresh.state) == 0, out);
+	differs("socket", strcmp(s->socket, fresh.socket) == 0, out);
+	differs("listen", same_listen(s, &fresh), out);
+	differs("plain", s->plain == fresh.plain, out);
+	s->trash_days = fresh.trash_days;
+	s->trash_percent = fresh.trash_percent;
+	s->history_lines = fresh.history_lines;
+	s->rehash_days = fresh.rehash_days;
+	s->log_level = fresh.log_level;
+	old->peers = s->peers;
+	old->n_peers = s->n_peers;
+	s->peers = fresh.peers;
+	s->n_peers = fresh.n_peers;
+	fresh.peers = NULL;
+	fresh.n_peers = 0;
+	settings_release(&fresh);
+	return 0;
 }
 
 void settings_release(struct settings *s)
@@ -327,6 +432,7 @@ void settings_release(struct settings *s)
 	free(s->name);
 	free(s->state);
 	free(s->socket);
+	free(s->config);
 	for (size_t i = 0; i < s->n_listen; i++)
 		free(s->listen[i].text);
 	for (size_t i = 0; i < s->n_peers; i++)

@@ -1,4 +1,4 @@
-/* What the command line of tuttid says, with defaults filled in and checked. */
+/* What the command line of tuttid and its configuration file say, with defaults filled in and checked. */
 #ifndef TUTTI_SETTINGS_H
 #define TUTTI_SETTINGS_H
 
@@ -24,6 +24,7 @@ struct settings {
 	char *name;      /* 1 to SETTINGS_NAME_MAX bytes of UTF-8, all visible, no '/' */
 	char *state;     /* folder; not created */
 	char *socket;    /* path; its folder not created */
+	char *config;    /* the file that was read, or NULL */
 	struct settings_address *listen; /* at least one; port 0: any */
 	size_t n_listen;
 	struct settings_peer *peers;
@@ -40,13 +41,19 @@ struct settings {
 enum settings_result {
 	SETTINGS_RUN,   /* all is filled in */
 	SETTINGS_ID,    /* `tuttid id`: only `name` and `state` are */
-	SETTINGS_SHOWN, /* --help or --version: the text is in `out`: print it and exit with 0 */
+	SETTINGS_SHOWN, /* --help and the like: the text is in `out`: print it and exit with 0 */
 	SETTINGS_WRONG, /* a line that says what is wrong is in `out`: print it and exit with 2 */
 };
 
 /* `out` is appended to, lines with their newline. Release the settings in every case. */
 enum settings_result settings_parse(struct settings *s, int argc, char **argv, struct buf *out);
 void settings_release(struct settings *s);
+
+/* Reads everything again, as on SIGHUP. What can be changed while a server runs (peers, log level,
+ * trash, history, rehash) moves into `s`; the old peers, if they are others, to `old`, which is released
+ * by the caller. 0, or -EINVAL and nothing has changed. `out`: one line for each thing that was wrong or
+ * takes effect at the next start only. */
+int settings_again(struct settings *s, int argc, char **argv, struct settings *old, struct buf *out);
 
 /* The table, for tests. */
 const struct option_set *settings_options(void);

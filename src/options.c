@@ -76,18 +76,19 @@ static void add_choices(const struct option_def *o, struct buf *out)
 	}
 }
 
-static void add_wrong(const struct option_def *o, const char *argument, struct buf *problem)
+static void add_wrong(const struct option_def *o, const char *dashes, const char *argument,
+		      struct buf *problem)
 {
-	buf_addf(problem, "--%s: ", o->name);
+	buf_addf(problem, "%s%s: ", dashes, o->name);
 	text_show(problem, bytes_of(argument));
 }
 
-static bool set_value(const struct option_def *o, const char *argument, void *values,
+bool option_set_value(const struct option_def *o, const char *dashes, const char *argument, void *values,
 		      struct buf *problem)
 {
 	void *field = (char *)values + o->offset;
 	if (o->type != OPTION_FLAG && !*argument) {
-		buf_addf(problem, "--%s: the %s is empty", o->name, o->argument);
+		buf_addf(problem, "%s%s: the %s is empty", dashes, o->name, o->argument);
 		return false;
 	}
 	switch (o->type) {
@@ -110,27 +111,27 @@ static bool set_value(const struct option_def *o, const char *argument, void *va
 				return true;
 			}
 		}
-		add_wrong(o, argument, problem);
+		add_wrong(o, dashes, argument, problem);
 		buf_addf(problem, ": expected ");
 		add_choices(o, problem);
 		return false;
 	case OPTION_NUMBER:
 		if (parse_number(argument, o, field))
 			return true;
-		add_wrong(o, argument, problem);
+		add_wrong(o, dashes, argument, problem);
 		buf_addf(problem, ": expected a whole number, %lld to %lld", (long long)o->least,
 			 (long long)o->most);
 		return false;
 	case OPTION_SECONDS:
 		if (option_seconds(argument, field))
 			return true;
-		add_wrong(o, argument, problem);
+		add_wrong(o, dashes, argument, problem);
 		buf_addf(problem, ": expected seconds, such as 10 or 0.5");
 		return false;
 	case OPTION_SIZE:
 		if (parse_size(argument, field))
 			return true;
-		add_wrong(o, argument, problem);
+		add_wrong(o, dashes, argument, problem);
 		buf_addf(problem, ": expected WIDTHxHEIGHT, such as 80x24");
 		return false;
 	}
@@ -144,7 +145,8 @@ static void explain_unknown(const struct option_set *set, const char *word, stru
 	size_t len = strcspn(word, "=");
 	size_t matches = 0;
 	for (size_t i = 0; len > 2 && i < set->n; i++)
-		matches += !strncmp(set->options[i].name, word + 2, len - 2);
+		matches += set->options[i].only != OPTION_IN_FILE &&
+			   !strncmp(set->options[i].name, word + 2, len - 2);
 	text_show(problem, (struct bytes){(const uint8_t *)word, len});
 	buf_addf(problem, matches > 1 ? ": which of the options?" : ": there is no such option");
 	for (size_t i = 0; matches > 1 && i < set->n; i++) {
@@ -185,9 +187,12 @@ static void make_getopt(const struct option_set *set, struct option lng[OPTIONS_
 			struct buf *letters)
 {
 	buf_addf(letters, "-:"); /* other words in order, too; and silence */
+	size_t n = 0;
 	for (size_t i = 0; i < set->n; i++) {
 		const struct option_def *o = &set->options[i];
-		lng[i] = (struct option){
+		if (o->only == OPTION_IN_FILE)
+			continue;
+		lng[n++] = (struct option){
 			.name = o->name,
 			.has_arg = o->type == OPTION_FLAG ? no_argument : required_argument,
 			.val = LONG_BASE + (int)i,
@@ -195,7 +200,7 @@ static void make_getopt(const struct option_set *set, struct option lng[OPTIONS_
 		if (o->letter)
 			buf_addf(letters, "%c%s", o->letter, o->type == OPTION_FLAG ? "" : ":");
 	}
-	lng[set->n] = (struct option){0};
+	lng[n] = (struct option){0};
 	buf_add_char(letters, '\0');
 }
 
@@ -207,7 +212,7 @@ bool options_parse(const struct option_set *set, int argc, char **argv, void *va
 	bool ok = true;
 	assert(set->n <= OPTIONS_MAX);
 	make_getopt(set, lng, &letters);
-	*words = (struct option_words){.text = xcalloc((size_t)argc + 1, sizeof(char *))};
+	words->text = xcalloc((size_t)argc + 1, sizeof(char *));
 	opterr = 0;
 	optind = 0; /* begin anew: tests parse many times */
 	while (ok) {
@@ -220,8 +225,12 @@ bool options_parse(const struct option_set *set, int argc, char **argv, void *va
 		} else if (!o) {
 			ok = explain(set, c, argv, problem);
 		} else {
-			words->given |= (uint32_t)1 << (o - set->options);
-			ok = set_value(o, optarg ? optarg : "", values, problem);
+			size_t i = (size_t)(o - set->options);
+			if (words->line[i] && o->type == OPTION_LIST)
+				((struct option_list *)(void *)((char *)values + o->offset))->n = 0;
+			words->given |= (uint32_t)1 << i;
+			words->line[i] = 0;
+			ok = option_set_value(o, "--", optarg ? optarg : "", values, problem);
 		}
 	}
 	while (ok && optind < argc)
@@ -239,8 +248,11 @@ void options_release(const struct option_set *set, void *values, struct option_w
 		free(list->text);
 		*list = (struct option_list){0};
 	}
+	for (size_t i = 0; i < words->n_kept; i++)
+		free(words->kept[i]);
+	free(words->kept);
 	free(words->text);
-	*words = (struct option_words){0};
+	*words = OPTION_WORDS_NONE;
 }
 
 const struct option_def *options_misplaced(const struct option_set *set,
@@ -295,7 +307,7 @@ void options_help(const struct option_set *set, struct buf *out)
 	for (size_t i = 0; i < set->n; i++) {
 		const struct option_def *o = &set->options[i];
 		size_t start = out->len;
-		if (o->hidden)
+		if (o->hidden || o->only == OPTION_IN_FILE)
 			continue;
 		if (o->letter)
 			buf_addf(out, "  -%c, ", o->letter);

@@ -49,7 +49,7 @@ static int confined(int (*checks)(void))
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
 		const char *writable[] = {inside};
-		struct confinement c = {writable, 1, confine_system, confine_n_system};
+		struct confinement c = {writable, 1, confine_system, CONFINE_SYSTEM};
 		struct buf said = {0};
 		int r = confine(&c, &said);
 		if (r < 0)

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static struct buf tutti, tuttid;
+static struct buf tutti, tuttid, conf;
 
 static void read_manual(struct buf *out, const char *name)
 {
@@ -29,6 +29,7 @@ static void setup(void)
 {
 	read_manual(&tutti, "tutti.1");
 	read_manual(&tuttid, "tuttid.8");
+	read_manual(&conf, "tuttid.conf.5");
 }
 
 static const char *text(const struct buf *b)
@@ -72,7 +73,7 @@ static void check_options(const struct option_set *set, const struct buf *manual
 	for (size_t i = 0; i < set->n; i++) {
 		const struct option_def *o = &set->options[i];
 		struct buf line = {0};
-		if (o->hidden)
+		if (o->hidden || o->only == OPTION_IN_FILE)
 			continue;
 		shown++;
 		buf_addf(&line, "\n.It ");
@@ -98,6 +99,23 @@ START_TEST(every_option_is_in_its_manual)
 {
 	check_options(settings_options(), &tuttid);
 	check_options(arguments_options(), &tutti);
+}
+END_TEST
+
+START_TEST(every_key_of_the_file_is_in_its_manual)
+{
+	const struct option_set *set = settings_options();
+	size_t shown = 0;
+	for (size_t i = 0; i < set->n; i++) {
+		char *line = xasprintf("\n.It Cm %s\n", set->options[i].name);
+		bool there = strstr(text(&conf), line) != NULL;
+		bool belongs = set->options[i].only != OPTION_ON_LINE;
+		ck_assert_msg(there == belongs, "%s in the manual:%s", belongs ? "not" : "must not be",
+			      line);
+		shown += belongs;
+		free(line);
+	}
+	ck_assert_uint_eq(count(text(&conf), "\n.It Cm "), shown);
 }
 END_TEST
 
@@ -169,6 +187,7 @@ int main(int argc, char **argv)
 	TCase *t = tcase_create("manuals");
 	tcase_add_unchecked_fixture(t, setup, NULL);
 	tcase_add_test(t, every_option_is_in_its_manual);
+	tcase_add_test(t, every_key_of_the_file_is_in_its_manual);
 	tcase_add_test(t, every_command_is_in_the_manual);
 	tcase_add_test(t, every_key_is_in_the_manual);
 	suite_add_tcase(s, t);

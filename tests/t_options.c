@@ -264,6 +264,96 @@ START_TEST(the_tables_are_sound)
 }
 END_TEST
 
+/* --- files */
+
+static char file[64];
+
+/* Reads a file with that text, then a command line on top of it. */
+static bool read_file(const char *content, const char *given)
+{
+	char *argv[24];
+	forget();
+	strcpy(file, "tutti-options-XXXXXX");
+	int fd = mkstemp(file);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, content, strlen(content)), (ssize_t)strlen(content));
+	close(fd);
+	bool ok = options_read_file(&set, file, &got, &words, &said);
+	unlink(file);
+	snprintf(line, sizeof(line), "%s", given);
+	return ok && options_parse(&set, split(line, argv), argv, &got, &words, &said);
+}
+
+START_TEST(a_file_says_what_a_line_would)
+{
+	setenv("TUTTI_TEST_WHAT", "expanded", 1);
+	ck_assert(read_file("# a comment\nflag = true\ntext = \"a b\"\nchoice = blue\ntime = 1.5\n"
+			    "size = \"80x24\"\nlist = {\"x\",\n  \"y\"}\n", ""));
+	ck_assert(got.flag && !got.other);
+	ck_assert_str_eq(got.text, "a b");
+	ck_assert_int_eq(got.choice, 2);
+	ck_assert_int_eq(got.ms, 1500);
+	ck_assert_int_eq(got.size.width, 80);
+	ck_assert_uint_eq(got.list.n, 2);
+	ck_assert_str_eq(got.list.text[1], "y");
+	ck_assert(read_file("list = one\ntext = \"${TUTTI_TEST_WHAT}\"", ""));
+	ck_assert_uint_eq(got.list.n, 1);
+	ck_assert_str_eq(got.text, "expanded");
+	ck_assert(read_file("", "-f"));
+	ck_assert(got.flag);
+}
+END_TEST
+
+START_TEST(the_line_takes_the_place_of_the_file)
+{
+	struct buf place = {0};
+	ck_assert(read_file("text = file\nlist = {a, b, c}\nchoice = red\n", "-tline|-lx|-lz"));
+	ck_assert_str_eq(got.text, "line");
+	ck_assert_uint_eq(got.list.n, 2);
+	ck_assert_str_eq(got.list.text[0], "x");
+	ck_assert_int_eq(got.choice, 0);
+	option_place(&set, &words, file, "list", &place);
+	ck_assert_str_eq(text(&place), "--list");
+	buf_clear(&place);
+	option_place(&set, &words, file, "choice", &place);
+	buf_addf(&said, "%s", text(&place));
+	ck_assert_says(":3: choice");
+	buf_release(&place);
+}
+END_TEST
+
+START_TEST(what_is_wrong_in_a_file_is_said_with_its_line)
+{
+	ck_assert(!read_file("flag = true\nno-such = 1\n", ""));
+	ck_assert_says(":2: ");
+	ck_assert_says("no-such");
+	ck_assert(!read_file("# one\nflag = true # two\n/* three\n four */ text = \"# no // comment\"\n// five\n"
+			     "choice = pink\n", ""));
+	ck_assert_says(":6: choice: pink");
+	ck_assert_str_eq(got.text, "# no // comment");
+	ck_assert(!read_file("\n\nchoice = pink\n", ""));
+	ck_assert_says(":3: choice: pink: expected red, green or blue");
+	ck_assert(!read_file("flag = maybe\n", ""));
+	ck_assert_says(":1: ");
+	ck_assert(!read_file("text = \"\"\n", ""));
+	ck_assert_says(":1: text: the TEXT is empty");
+	ck_assert(!read_file("text = \"open\n\n", ""));
+	ck_assert_says(file);
+	ck_assert(!read_file("list = {a, b\n", ""));
+	ck_assert_says(file);
+	ck_assert(!read_file("time = \"1\x1b[2J\"\n", ""));
+	ck_assert_says("1\\x1b[2J");
+	ck_assert(!read_file("text\n", ""));
+	ck_assert_says(":");
+	forget();
+	ck_assert(!options_read_file(&set, "/no/such/file", &got, &words, &said));
+	ck_assert_str_eq(text(&said), "/no/such/file: No such file or directory");
+	forget();
+	ck_assert(!options_read_file(&set, "/", &got, &words, &said));
+	ck_assert_says("/: ");
+}
+END_TEST
+
 /* --- addresses */
 
 START_TEST(addresses_are_read)
@@ -468,7 +558,8 @@ static const struct {
 	{"-n|x|-p|ID@127.0.0.1:7075|d", "--peer ID@127.0.0.1:7075: an ID has 9 groups"},
 	{"-n|x|-p|127.0.0.1:1|-p|localhost:1|d", "given twice"},
 	{"-n|x|-l|127.0.0.1:1|-l|127.0.0.1:1|d", "given twice"},
-	{"-n|x|--config=f|d", "--config: there is no such option"},
+	{"-n|x|--config=/no/such|d", "/no/such: No such file"},
+	{"-n|x|--directory=d", "--directory: there is no such option"},
 	{"-n|x|--rehash-days=3651|d", "expected a whole number, 0 to 3650"},
 	{"-n|x|--trash-days=36501|d", "expected a whole number, 0 to 36500"},
 	{"-n|x|--trash-percent=-1|d", "expected a whole number, 0 to 90"},
@@ -478,6 +569,63 @@ static const struct {
 	{"-n|x|--socket=/123456789/123456789/123456789/123456789/123456789/123456789/123456789/"
 	 "123456789/123456789/123456789/123456789|d", "too long for a socket"},
 };
+
+/* Serves with a file of that text, and more of the command line. */
+static enum settings_result serve_file(const char *content, const char *given)
+{
+	strcpy(file, "tutti-options-XXXXXX");
+	int fd = mkstemp(file);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, content, strlen(content)), (ssize_t)strlen(content));
+	close(fd);
+	char *all = xasprintf("-c|%s%s", file, given);
+	enum settings_result r = serve(all);
+	free(all);
+	unlink(file);
+	return r;
+}
+
+START_TEST(settings_come_from_a_file)
+{
+	ck_assert_int_eq(serve_file("directory = \"/srv/d\"\nname = x\nstate = \"/s\"\n"
+				    "listen = {\"127.0.0.1:1\", \"127.0.0.1:2\"}\n"
+				    "trash-days = 7\nlog-level = debug\n", ""), SETTINGS_RUN);
+	ck_assert_str_eq(settings.directory, "/srv/d");
+	ck_assert_str_eq(settings.name, "x");
+	ck_assert_uint_eq(settings.n_listen, 2);
+	ck_assert_uint_eq(settings.trash_days, 7);
+	ck_assert_uint_eq(settings.trash_percent, 10);
+	ck_assert_int_eq(settings.log_level, LEVEL_DEBUG);
+	settings_release(&settings);
+
+	ck_assert_int_eq(serve_file("directory = a\nname = x\nlisten = \"127.0.0.1:1\"\n",
+				    "|-l|127.0.0.1:9|b"), SETTINGS_RUN);
+	ck_assert_str_eq(settings.directory, "b");
+	ck_assert_uint_eq(settings.n_listen, 1);
+	ck_assert_str_eq(settings.listen[0].text, "127.0.0.1:9");
+	settings_release(&settings);
+
+	ck_assert_int_eq(serve_file("directory = a\nname = x\n", "|--check-config"), SETTINGS_SHOWN);
+	ck_assert_str_eq(text(&said), "all options are in order\n");
+	settings_release(&settings);
+}
+END_TEST
+
+START_TEST(wrong_settings_of_a_file_have_their_line)
+{
+	ck_assert_int_eq(serve_file("directory = a\nname = x\npeer = {\"127.0.0.1:99999\"}\n", ""),
+			 SETTINGS_WRONG);
+	ck_assert_says(":3: peer 127.0.0.1:99999: the port must be");
+	ck_assert_int_eq(serve_file("name = x\ntrash-days = -1\n", "|d"), SETTINGS_WRONG);
+	ck_assert_says(":2: trash-days: -1: expected a whole number");
+	ck_assert_int_eq(serve_file("name = x\nhelp = true\n", "|d"), SETTINGS_WRONG);
+	ck_assert_says(":2: ");
+	ck_assert_int_eq(serve_file("name = x\nconfig = f\n", "|d"), SETTINGS_WRONG);
+	ck_assert_says(":2: ");
+	ck_assert_int_eq(serve_file("name = x\n", ""), SETTINGS_WRONG);
+	ck_assert_says("which DIRECTORY?");
+}
+END_TEST
 
 START_TEST(id_is_no_directory)
 {
@@ -748,6 +896,9 @@ int main(void)
 {
 	Suite *s = suite_create("options");
 	TCase *t = tcase_create("options");
+	tcase_add_test(t, a_file_says_what_a_line_would);
+	tcase_add_test(t, the_line_takes_the_place_of_the_file);
+	tcase_add_test(t, what_is_wrong_in_a_file_is_said_with_its_line);
 	tcase_add_test(t, every_type_takes_its_argument);
 	tcase_add_test(t, what_is_not_given_stays);
 	tcase_add_test(t, words_stand_anywhere);
@@ -764,6 +915,8 @@ int main(void)
 	tcase_add_test(t, settings_have_defaults);
 	tcase_add_test(t, settings_take_what_is_given);
 	tcase_add_loop_test(t, wrong_settings_are_one_line, 0, ARRAY_LEN(wrong_settings));
+	tcase_add_test(t, settings_come_from_a_file);
+	tcase_add_test(t, wrong_settings_of_a_file_have_their_line);
 	tcase_add_test(t, id_is_no_directory);
 	tcase_add_test(t, help_and_version_need_nothing_else);
 	tcase_add_test(t, commands_take_their_options);

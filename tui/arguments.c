@@ -228,7 +228,7 @@ static bool take_words(struct arguments *a, const struct option_words *words, ch
 
 enum arguments_result arguments_parse(struct arguments *a, int argc, char **argv, struct buf *out)
 {
-	struct option_words words;
+	struct option_words words = OPTION_WORDS_NONE;
 	struct buf problem = {0};
 	enum arguments_result result = ARGUMENTS_WRONG;
 	*a = (struct arguments){.timeout_ms = -1};

@@ -21,7 +21,7 @@ flags=(-std=gnu11 -g -O1 -fno-omit-frame-pointer -D_GNU_SOURCE -I"$build" -I"$so
 	-I"$source/server" -I"$source/tui" -fsanitize=fuzzer-no-link,address,undefined
 	-fno-sanitize=pointer-overflow # an empty buffer has no address, and nothing is added to it
 	-fno-sanitize-recover=all)
-read -ra libraries <<<"$(pkg-config --cflags --libs ncursesw libssl libcrypto sqlite3 libseccomp) \
+read -ra libraries <<<"$(pkg-config --cflags --libs ncursesw libssl libcrypto sqlite3 libseccomp libconfuse) \
 	$(pkg-config --libs msgpack-c 2>/dev/null || pkg-config --libs msgpack) -lev -lpthread"
 objects=()
 for file in "$source"/src/*.c "$source"/server/*.c "$source"/tui/*.c; do
