@@ -1,4 +1,4 @@
-/* Owns a made-up server's answers to settling, trash and history. */
+/* Owns a made-up server's answers to settling, held deletions, trash and history. */
 #include "config.h"
 #include "fake_past.h"
 
@@ -162,6 +162,52 @@ static const char *answer_undo(struct fake *f, const msgpack_object *params, str
 	return NULL;
 }
 
+/* ---- held -------------------------------------------------------------------------------- */
+
+static void answer_held(struct fake *f, const msgpack_object *params, struct buf *b)
+{
+	uint64_t max = get_max(params);
+	wire_map(b, 1);
+	wire_key(b, "sets");
+	wire_array(b, f->past.n_held);
+	for (size_t i = 0; i < f->past.n_held; i++) {
+		const struct fake_held *h = &f->past.held[i];
+		uint64_t shown = h->n < max ? h->n : max;
+		wire_map(b, 7);
+		wire_put_uint(b, "id", h->id);
+		wire_put_text(b, "from", h->from);
+		wire_put_int(b, "since", INT64_C(1795355000000000000));
+		wire_put_uint(b, "n", h->n);
+		wire_put_uint(b, "bytes", h->n * 1500000);
+		wire_key(b, "paths");
+		wire_array(b, shown);
+		for (uint64_t k = 0; k < shown; k++) {
+			char path[64];
+			snprintf(path, sizeof(path), "%s/img_%04u.raw", h->folder, (unsigned)k);
+			wire_bin(b, bytes_of(path));
+		}
+		wire_put_bool(b, "more", shown < h->n);
+	}
+}
+
+static const char *answer_decide(struct fake *f, const msgpack_object *params, struct buf *b)
+{
+	uint64_t id;
+	bool delete;
+	wire_get_uint(params, "id", UINT64_MAX, &id);
+	wire_get_bool(params, "delete", &delete);
+	for (size_t i = 0; i < f->past.n_held; i++) {
+		if (f->past.held[i].id != id)
+			continue;
+		snprintf(f->past.decided, sizeof(f->past.decided), "%s %u",
+			 delete ? "delete" : "keep", (unsigned)f->past.held[i].n);
+		f->past.held[i] = f->past.held[--f->past.n_held];
+		wire_map(b, 0);
+		return NULL;
+	}
+	return "the set has changed since it was shown";
+}
+
 /* ---- the past ---------------------------------------------------------------------------- */
 
 /* Things in the trash are numbered, newest first; their id is the number as text. */
@@ -305,6 +351,10 @@ bool fake_past_call(struct fake *f, struct bytes method, const msgpack_object *p
 		*error = answer_resolve(f, params, result);
 	else if (is(method, "undo"))
 		*error = answer_undo(f, params, result);
+	else if (is(method, "held"))
+		answer_held(f, params, result);
+	else if (is(method, "held.decide"))
+		*error = answer_decide(f, params, result);
 	else if (is(method, "trash"))
 		answer_trash(f, params, result);
 	else if (is(method, "restore"))

@@ -1,4 +1,4 @@
-/* The part of a fake server that settles conflicts and remembers the past:
+/* The part of a fake server that settles conflicts, holds deletions back, and remembers the past:
  * what a test sets, and what it finds there afterwards. */
 #ifndef TUTTI_FAKE_PAST_H
 #define TUTTI_FAKE_PAST_H
@@ -8,7 +8,14 @@
 
 struct fake;
 
-/* Zero: two versions of each conflict, nothing in the past. */
+enum { FAKE_HELD_MAX = 4 };
+
+struct fake_held {
+	uint64_t id, n;
+	const char *from, *folder;
+};
+
+/* Zero: two versions of each conflict, nothing held, nothing in the past. */
 struct fake_past {
 	struct table *conflicts; /* the rows in conflict; the fake's own */
 	size_t versions;         /* of each conflict; 0: two */
@@ -19,6 +26,10 @@ struct fake_past {
 	char keep[8];            /* of the last one: version, or "both" */
 	node_t *undo;
 	size_t n_undo, cap_undo;
+
+	struct fake_held held[FAKE_HELD_MAX];
+	size_t n_held;
+	char decided[32];        /* "delete 214" */
 
 	uint64_t trash, history; /* things in there */
 	const char *missing;     /* a server that does not answer */

@@ -370,6 +370,14 @@ bool fake_changed_rows(struct fake *f, struct buf *params)
 
 /* ---- the rest ---------------------------------------------------------------------------- */
 
+static uint64_t fake_held_paths(const struct fake *f)
+{
+	uint64_t n = 0;
+	for (size_t i = 0; i < f->past.n_held; i++)
+		n += f->past.held[i].n;
+	return n;
+}
+
 void fake_status(struct fake *f, struct buf *b)
 {
 	struct totals totals = rows_totals(f->rows, NODE_ROOT);
@@ -402,7 +410,7 @@ void fake_status(struct fake *f, struct buf *b)
 	wire_put_uint(b, "bytes", totals.bytes);
 	wire_put_bool(b, "in_sync", totals.unsynced == 0);
 	wire_put_uint(b, "conflicts", f->conflicts);
-	wire_put_uint(b, "held", 0);
+	wire_put_uint(b, "held", fake_held_paths(f));
 	wire_put_bool(b, "scanning", f->scanning);
 	wire_key(b, "problems");
 	wire_array(b, 0);

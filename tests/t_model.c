@@ -406,7 +406,7 @@ START_TEST(the_table_of_keys_is_sound)
 		const struct key_binding *b = &key_bindings[i];
 		ck_assert_uint_ne(b->keys[0], 0);
 		for (size_t k = 0; k < KEYS_PER_ACTION && b->keys[k]; k++)
-			for (unsigned place = IN_ROWS; place <= IN_HISTORY; place <<= 1)
+			for (unsigned place = IN_ROWS; place <= IN_HELD; place <<= 1)
 				if (b->places & place)
 					ck_assert_int_eq(key_action(b->keys[k], place), b->action);
 	}
@@ -799,6 +799,8 @@ START_TEST(monkey)
 		random_edit();
 	fake->past.trash = 700;
 	fake->past.history = 900;
+	fake->past.n_held = 1;
+	fake->past.held[0] = (struct fake_held){7, 900, "alpha", "photos"};
 	rig_connect(&rig);
 	for (int i = 0; i < 3000; i++)
 		random_step();

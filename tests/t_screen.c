@@ -233,10 +233,15 @@ START_TEST(other_views)
 		{"restore to", "t"},
 		{"trash, filtered", "\033\033\\on:beta notes\r"},
 		{"history", "\0337"},
+		{"held", "8"},
+		{"held set", "\r"},
+		{"held, kept", "k"},
 	};
 	struct fake *f = fake_new(3);
 	fake_sample(f);
 	f->past.trash = f->past.history = 12;
+	f->past.n_held = 1;
+	f->past.held[0] = (struct fake_held){7, 30, "alpha", "photos/2025"};
 	begin(f, 0);
 	resize(100, 30);
 	rig_connect(&rig);
@@ -252,9 +257,11 @@ END_TEST
 /* The dialogs on every size. */
 START_TEST(dialogs)
 {
-	static const char *const keys[] = {"3c", "\0333 c"};
+	static const char *const keys[] = {"3c", "\0333 c", "\0338\r"};
 	struct fake *f = fake_new(3);
 	fake_sample(f);
+	f->past.n_held = 1;
+	f->past.held[0] = (struct fake_held){7, 30, "beta", "photos/2025"};
 	begin(f, _i);
 	rig_connect(&rig);
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {

@@ -1,6 +1,6 @@
 /* Tests of settling on the screen: dialogs decide only what was shown, by a key that was pressed
- * after it was shown, and what the server refuses is decided by nobody; the pages of the trash
- * and of the history go on as far as one moves. */
+ * after it was shown, and what the server refuses is decided by nobody; the pages of what is held,
+ * of the trash and of the history go on as far as one moves. */
 #include "config.h"
 #include "screen_rig.h"
 
@@ -276,16 +276,19 @@ END_TEST
 START_TEST(read_only_decides_nothing)
 {
 	begin(3, 100, 30);
+	fake->past.n_held = 1;
+	fake->past.held[0] = (struct fake_held){7, 3, "beta", "photos"};
 	fake->past.trash = 3;
 	rig.m.readonly = true;
 	rig_connect(&rig);
-	static const char *const tries[] = {"3ca", "3c2", "3 ca", "u", "6\r", "6r"};
+	static const char *const tries[] = {"3ca", "3c2", "3 ca", "u", "8\r", "6\r", "6r"};
 	for (size_t i = 0; i < ARRAY_LEN(tries); i++) {
 		rig_type(&rig, tries[i]);
 		ck_assert(rig_shows(&rig, "Not with --readonly"));
 		rig_key(&rig, K_ESC);
 	}
 	ck_assert_uint_eq(fake->past.resolved, 0);
+	ck_assert_str_eq(fake->past.decided, "");
 	ck_assert_str_eq(fake->past.restored, "");
 }
 END_TEST
@@ -498,6 +501,80 @@ START_TEST(columns_and_units_are_chosen)
 }
 END_TEST
 
+/* ---- held -------------------------------------------------------------------------------- */
+
+static void hold(void)
+{
+	fake->past.n_held = 2;
+	fake->past.held[0] = (struct fake_held){INT64_MAX - 3, 214, "alpha", "photos"};
+	fake->past.held[1] = (struct fake_held){17, 700, "beta", "video"};
+	struct buf p = {0};
+	fake_status(fake, &p);
+	rig_notify(&rig, "status", &p);
+	buf_release(&p);
+	rig_settle(&rig);
+}
+
+START_TEST(held_sets_are_listed_and_decided)
+{
+	begin(3, 100, 30);
+	rig_connect(&rig);
+	rig_type(&rig, "8");
+	ck_assert(rig_shows(&rig, "No deletions are held."));
+	hold();
+	ck_assert(rig_shows(&rig, "914 deletions held"));
+	ck_assert(rig_shows(&rig, "214 deletions, 306.1 MiB, found missing on alpha, since 2026-11"));
+	ck_assert(rig_shows(&rig, "photos/img_0000.raw"));
+	/* All that is in a set stands there, up to a limit that is said. */
+	ck_assert_uint_eq(rig.m.page.n, 1 + 214 + 1 + HOLDS_PATHS + 1);
+	rig_key(&rig, K_ENTER);
+	ck_assert_int_eq(rig.m.dialog, DIALOG_HELD);
+	rig_key(&rig, K_ENTER);
+	rig_type(&rig, " dDxY");
+	ck_assert_str_eq(fake->past.decided, "");
+	rig_type(&rig, "y");
+	ck_assert_str_eq(fake->past.decided, "delete 214");
+	ck_assert(rig_shows(&rig, "214 deletions, 306.1 MiB: carried out"));
+	ck_assert(!rig_shows(&rig, "photos/"));
+	rig_type(&rig, "G");
+	ck_assert(rig_shows(&rig, "and 200 more"));
+	rig_key(&rig, K_ENTER);
+	ck_assert(rig_shows(&rig, "told by beta"));
+	rig_type(&rig, "k");
+	ck_assert_str_eq(fake->past.decided, "keep 700");
+	ck_assert(rig_shows(&rig, "No deletions are held."));
+}
+END_TEST
+
+START_TEST(a_set_that_changes_is_not_decided)
+{
+	begin(3, 100, 30);
+	rig_connect(&rig);
+	rig_type(&rig, "8");
+	hold();
+	rig_key(&rig, K_ENTER);
+	/* The server knows it and we do not yet. */
+	fake->past.held[0].id++;
+	rig_type(&rig, "y");
+	ck_assert_str_eq(fake->past.decided, "");
+	ck_assert(rig_shows(&rig, "The server says: the set has changed since it was shown"));
+	ck_assert_int_eq(rig.m.dialog, DIALOG_NONE);
+	/* We are told of it while the dialog is open. */
+	rig_key(&rig, K_ENTER);
+	ck_assert_int_eq(rig.m.dialog, DIALOG_HELD);
+	fake->past.held[0].id++;
+	struct buf p = {0};
+	fake_status(fake, &p);
+	rig_notify(&rig, "status", &p);
+	buf_release(&p);
+	rig_settle(&rig);
+	ck_assert_int_eq(rig.m.dialog, DIALOG_NONE);
+	ck_assert(rig_shows(&rig, "The set has changed; nothing was decided"));
+	rig_type(&rig, "y");
+	ck_assert_str_eq(fake->past.decided, "");
+}
+END_TEST
+
 /* ---- the past ---------------------------------------------------------------------------- */
 
 START_TEST(trash_is_fetched_as_one_moves)
@@ -652,6 +729,8 @@ int main(void)
 	tcase_add_test(t, a_hundred_thousand);
 	tcase_add_test(t, the_right_button_opens_the_menu_of_a_row);
 	tcase_add_test(t, columns_and_units_are_chosen);
+	tcase_add_test(t, held_sets_are_listed_and_decided);
+	tcase_add_test(t, a_set_that_changes_is_not_decided);
 	tcase_add_test(t, trash_is_fetched_as_one_moves);
 	tcase_add_test(t, the_past_is_narrowed_by_time_and_server);
 	tcase_add_test(t, restoring_asks_and_says_where);

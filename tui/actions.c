@@ -788,12 +788,18 @@ void model_act(struct model *m, enum action a)
 	case DO_HISTORY:
 		open_past(m, VIEW_HISTORY);
 		break;
+	case DO_HELD:
+		open_view(m, VIEW_HELD);
+		break;
 	case DO_RESOLVE:
 		settle_open(m, model_shows_rows(m) || m->view == VIEW_DETAILS
 					? subject(m) : (struct bytes){0});
 		break;
 	case DO_UNDO:
 		settle_undo(m);
+		break;
+	case DO_DECIDE:
+		holds_open(m);
 		break;
 	case DO_RESTORE:
 		past_choose(m);

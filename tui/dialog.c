@@ -63,6 +63,7 @@ static const struct {
 } dialogs[DIALOGS_N] = {
 	[DIALOG_CONFLICT] = {settle_one_lines, settle_one_key},
 	[DIALOG_MARKED] = {settle_many_lines, settle_many_key},
+	[DIALOG_HELD] = {holds_lines, holds_key},
 	[DIALOG_RESTORE] = {past_lines, past_key},
 	[DIALOG_SETUP] = {setup_lines, setup_key},
 	[DIALOG_MENU] = {menu_lines, menu_key},

@@ -12,6 +12,7 @@ enum dialog {
 	DIALOG_NONE,
 	DIALOG_CONFLICT, /* one: settle.h */
 	DIALOG_MARKED,   /* many: settle.h */
+	DIALOG_HELD,     /* holds.h */
 	DIALOG_RESTORE,  /* past.h */
 	DIALOG_SETUP,    /* setup.h */
 	DIALOG_MENU,     /* what can be done with a row */

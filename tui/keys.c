@@ -17,6 +17,7 @@ const struct key_binding key_bindings[] = {
 	{DO_RESYNC, IN_ROWS | IN_DETAILS, {'r'}, "Resync",
 		"resync what is marked or selected: all servers look again (safe)"},
 	{DO_RESTORE, IN_TRASH, {'r', K_ENTER}, "Restore", "restore what is selected (asks first)"},
+	{DO_DECIDE, IN_HELD, {K_ENTER}, "Decide", "delete or keep what is held (asks first)"},
 	{DO_RESOLVE, IN_ALL & ~(unsigned)IN_HELP, {'c'}, "Conflict",
 		"settle the conflict of the row, what is marked, or the next"},
 	{DO_UNDO, IN_ALL & ~(unsigned)IN_HELP, {'u'}, NULL,
@@ -31,6 +32,7 @@ const struct key_binding key_bindings[] = {
 	{DO_TRASH, IN_ALL, {'6'}, "Trash", "screen 6: Trash; from the details: of that file"},
 	{DO_HISTORY, IN_ALL, {'7'}, "History",
 		"screen 7: History; from the details: of that file"},
+	{DO_HELD, IN_ALL, {'8'}, "Held", "screen 8: deletions that wait for a word"},
 	{DO_QUIT, IN_ALL, {'q', K_F10}, "Quit",
 		"back to Files; on Files: leave (the servers go on)"},
 

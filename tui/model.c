@@ -22,6 +22,7 @@ static const struct {
 	[VIEW_SERVERS] = {"Servers", IN_SERVERS},
 	[VIEW_TRASH] = {"Trash", IN_TRASH},
 	[VIEW_HISTORY] = {"History", IN_HISTORY},
+	[VIEW_HELD] = {"Held deletions", IN_HELD},
 	[VIEW_DETAILS] = {"Details", IN_DETAILS},
 	[VIEW_HELP] = {"Help", IN_HELP},
 };
@@ -38,7 +39,7 @@ unsigned model_place(const struct model *m)
 
 bool model_selects_lines(const struct model *m)
 {
-	return (model_place(m) & (IN_TRANSFERS | IN_EVENTS | IN_PAST)) != 0;
+	return (model_place(m) & (IN_TRANSFERS | IN_EVENTS | IN_PAST | IN_HELD)) != 0;
 }
 
 bool model_shows_rows(const struct model *m)
@@ -78,6 +79,7 @@ void model_release(struct model *m)
 	lines_release(&m->page);
 	lines_release(&m->dialog_page);
 	settle_release(&m->settle);
+	holds_release(&m->holds);
 	pasts_release(&m->pasts);
 	lines_release(&m->details);
 	pathset_release(&m->marks);
@@ -100,7 +102,8 @@ void model_say(struct model *m, unsigned look, const char *fmt, ...)
 
 bool model_offers(const struct model *m, enum action a)
 {
-	static const enum action changing[] = {DO_RESYNC, DO_RESYNC_ALL, DO_UNDO, DO_RESTORE};
+	static const enum action changing[] = {DO_RESYNC, DO_RESYNC_ALL, DO_UNDO, DO_DECIDE,
+					       DO_RESTORE};
 	for (size_t i = 0; m->readonly && i < ARRAY_LEN(changing); i++)
 		if (changing[i] == a)
 			return false;
@@ -154,6 +157,8 @@ static void ask_for_view(struct model *m)
 		return;
 	if (m->view == VIEW_SERVERS)
 		ask_plain(m, ASK_PEERS, "peers");
+	if (m->view == VIEW_HELD)
+		holds_ask(m);
 	if (m->view == VIEW_DETAILS) {
 		model_ask_row(m);
 		past_open(m, PAST_HISTORY_OF, details_path(m));
@@ -201,6 +206,7 @@ void model_down(struct model *m, const char *reason, int64_t retry_ms)
 	listing_lost(&m->files);
 	listing_lost(&m->conflicts);
 	settle_lost(m);
+	holds_lost(m);
 	past_lost(m);
 }
 
@@ -328,6 +334,8 @@ void model_answer(struct model *m, uint32_t tag, const msgpack_object *result, c
 		on_find(m, tag, result);
 	} else if (what >= ASK_CONFLICT && what <= ASK_UNDO) {
 		settle_answer(m, what, tag & 0xffff, result, error);
+	} else if (what == ASK_HELD || what == ASK_DECIDE) {
+		holds_answer(m, what, result);
 	} else if (what == ASK_PAST) {
 		past_answer(m, tag & 0xffff, result);
 	} else if (what == ASK_RESTORE) {
@@ -363,6 +371,8 @@ void model_notify(struct model *m, const char *method, const msgpack_object *par
 		news_status(&m->news, params, m->now);
 		if (m->view == VIEW_SERVERS)
 			ask_plain(m, ASK_PEERS, "peers");
+		if (m->view == VIEW_HELD)
+			holds_ask(m);
 	} else if (strcmp(method, "progress") == 0) {
 		news_progress(&m->news, params);
 		if (m->news.progress.n > 0)

@@ -7,6 +7,7 @@
 #define TUTTI_MODEL_H
 
 #include "dialog.h"
+#include "holds.h"
 #include "keys.h"
 #include "layout.h"
 #include "lines.h"
@@ -25,6 +26,7 @@ enum view {
 	VIEW_SERVERS,
 	VIEW_TRASH,
 	VIEW_HISTORY,
+	VIEW_HELD,
 	VIEW_DETAILS,
 	VIEW_HELP,
 	VIEWS_N
@@ -114,6 +116,7 @@ struct model {
 	int menu_y, menu_x;   /* where the menu was asked for, ... */
 	struct buf menu_path; /* ... and for what */
 	struct settle settle;
+	struct holds holds;
 	struct pasts pasts;
 
 	struct buf details_path;
@@ -176,6 +179,8 @@ enum model_request {
 	ASK_RESOLVE,
 	ASK_RESOLVE_MANY,
 	ASK_UNDO, /* these five: settle.c */
+	ASK_HELD,
+	ASK_DECIDE, /* holds.c */
 	ASK_PAST,
 	ASK_RESTORE, /* past.c */
 };

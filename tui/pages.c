@@ -492,7 +492,7 @@ void page_build(const struct model *m, enum view view, struct lines *out)
 		[VIEW_TRANSFERS] = transfers_page, [VIEW_EVENTS] = events_page,
 		[VIEW_SERVERS] = servers_page,     [VIEW_DETAILS] = details_page,
 		[VIEW_HELP] = help_page,           [VIEW_TRASH] = trash_page,
-		[VIEW_HISTORY] = history_page,
+		[VIEW_HISTORY] = history_page,     [VIEW_HELD] = holds_page,
 	};
 	lines_clear(out);
 	if (pages[view])

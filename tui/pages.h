@@ -1,5 +1,5 @@
 /* The text of the screens that are no table: Transfers, Events, Servers, Details, Help; those
- * of the past are in past.h. */
+ * of the past and of what is held call past.h and holds.h. */
 #ifndef TUTTI_PAGES_H
 #define TUTTI_PAGES_H
 

@@ -40,7 +40,7 @@ void view_lines(const struct model *m, struct grid *s)
 		}
 		if (selects && top + (uint64_t)i == at) {
 			/* Words about an empty list are nothing to select. */
-			if (line->number > 0 || !(model_place(m) & IN_PAST)) {
+			if (line->number > 0 || !(model_place(m) & (IN_PAST | IN_HELD))) {
 				grid_put(s, y, 0, ">", line->look);
 				grid_select(s, y);
 			}

@@ -65,7 +65,7 @@ static bool trouble(const struct model *m, struct buf *out)
 		buf_addf(out, "%s%s ", out->len > begin ? "  " : "", n);
 		if (all)
 			buf_addf(out, "deletion%s ", st->held == 1 ? "" : "s");
-		buf_addf(out, "held");
+		buf_addf(out, m->layout.width >= 100 ? "held (8)" : "held");
 	}
 	if (away > 0 && (all || out->len == begin))
 		buf_addf(out, "%s%zu server%s offline", out->len > begin ? "  " : "", away,
