@@ -190,7 +190,7 @@ finish() {
 	done
 	[ "$shape" = together ] || start_all together
 	await_connections
-	settle "${names[@]}"
+	settle_confirming "${names[@]}"
 }
 
 # Is all of it something that this script can do?

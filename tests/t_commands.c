@@ -1077,6 +1077,52 @@ START_TEST(peers_are_lines)
 }
 END_TEST
 
+/* --- held */
+
+static void serve_held(struct tiny_server *t, const struct wire_frame *f)
+{
+	struct buf b = {0};
+	bool word = bytes_eq(f->method, bytes_of("held.decide"));
+	uint64_t id = 0;
+	bool carry_out = false;
+	wire_map(&b, 1);
+	if (word) {
+		wire_get_uint(f->params, "id", UINT64_MAX, &id);
+		wire_get_bool(f->params, "delete", &carry_out);
+		wire_put_uint(&b, "left", id == 0xabc && carry_out ? 0 : 2);
+	} else {
+		wire_key(&b, "sets");
+		wire_array(&b, 1);
+		wire_map(&b, 7);
+		wire_put_uint(&b, "id", 0xabc);
+		wire_put_text(&b, "from", "be\x1bta");
+		wire_put_int(&b, "since", 500000000);
+		wire_put_uint(&b, "n", 25);
+		wire_put_uint(&b, "bytes", 20480);
+		wire_key(&b, "paths");
+		wire_array(&b, 1);
+		wire_bin(&b, bytes_of("a\x1b[31m"));
+		wire_put_bool(&b, "more", true);
+	}
+	tiny_answer(t, f, &b);
+	buf_release(&b);
+}
+
+START_TEST(held_deletions_are_listed_and_decided)
+{
+	serve(serve_held);
+	ck_assert_int_eq(run("held"), EXIT_DONE);
+	ck_assert_ptr_nonnull(strstr(printed(), "0000000000000abc  25 deletions (20.0 KiB) on be"));
+	ck_assert_ptr_nonnull(strstr(printed(), "and 24 others\n"));
+	ck_assert_ptr_null(strchr(printed(), '\x1b'));
+	ck_assert_int_eq(run("held|--json"), EXIT_DONE);
+	ck_assert_ptr_nonnull(strstr(printed(), "{\"id\":\"0000000000000abc\",\"from\":"));
+	ck_assert_ptr_nonnull(strstr(printed(), "\"n\":25,\"bytes\":20480,\"paths\":[{\"path\":"));
+	ck_assert_int_eq(run("held|delete|abc"), EXIT_DONE);
+	ck_assert_int_eq(run("held|keep|ABC"), EXIT_NOT_DONE); /* two stay held */
+}
+END_TEST
+
 /* --- watch */
 
 static void put_event(struct buf *b, uint64_t n, const char *event, const char *path)
@@ -1220,6 +1266,7 @@ int main(void)
 	tcase_add_test(t, resync_tells_of_each_replica);
 	tcase_add_test(t, resync_takes_paths_as_people_write_them);
 	tcase_add_test(t, peers_are_lines);
+	tcase_add_test(t, held_deletions_are_listed_and_decided);
 	tcase_add_test(t, conflicts_are_printed);
 	tcase_add_test(t, conflicts_are_settled);
 	tcase_add_test(t, the_trash_is_printed);
