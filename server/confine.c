@@ -19,7 +19,7 @@
 #define ACCESS_IOCTL_DEV (1ULL << 15)
 
 
-/* The sanitizers trace the program at its end, and read files of their own. */
+/* The sanitizers trace the program at its end, and read about it in /proc. */
 #if defined(__SANITIZE_ADDRESS__)
 enum { TRACEABLE = 1 };
 #else
@@ -96,6 +96,8 @@ static int restrict_files(const struct confinement *c, struct buf *said)
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < c->n_writable; i++)
 		r = allow(rules, c->writable[i], ACCESS_CHANGE & known, true, said);
+	if (TRACEABLE)
+		r = r ? r : allow(rules, "/proc", ACCESS_READ & known, true, said);
 	for (size_t i = 0; r == 0 && i < c->n_readable; i++)
 		r = allow(rules, c->readable[i], ACCESS_READ & known, false, said);
 	if (r == 0 && syscall(SYS_landlock_restrict_self, rules, 0) < 0)
