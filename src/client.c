@@ -243,6 +243,11 @@ static void on_close(struct conn *conn, const char *reason, void *ctx)
 	struct client *c = ctx;
 	(void)conn;
 	c->conn = NULL;
+	if (!c->farewell.len && c->state == GREETING && !c->to.has_id && !strchr(c->address, '/')) {
+		buf_addf(&c->farewell, "%s; a server that is not --plain is reached as "
+				       "ID@HOST:PORT", reason);
+		buf_add_char(&c->farewell, '\0');
+	}
 	if (c->farewell.len)
 		reason = (const char *)c->farewell.data;
 	lost(c, reason);

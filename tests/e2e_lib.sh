@@ -13,7 +13,7 @@ DEADLINE=${E2E_DEADLINE:-30} # seconds that anything may take
 work=$(mktemp -d "${TMPDIR:-/tmp}/tutti-e2e.XXXXXX")
 export XDG_RUNTIME_DIR=$work/run XDG_STATE_HOME=$work/home
 mkdir "$XDG_RUNTIME_DIR" "$XDG_STATE_HOME"
-declare -A pid=() port=() peers=() extra=() via=() id=()
+declare -A pid=() port=() peers=() extra=() via=() identity=()
 checks=0
 
 at_end() { :; } # for what a test must take away itself
@@ -71,12 +71,12 @@ start() { # NAME
 		arguments+=(--plain)
 	else
 		introduce "$name"
-		for peer in "${!id[@]}"; do
-			[ "$peer" = "$name" ] || arguments+=(-p "${id[$peer]}")
+		for peer in "${!identity[@]}"; do
+			[ "$peer" = "$name" ] || arguments+=(-p "${identity[$peer]}")
 		done
 	fi
 	for peer in ${peers[$name]-}; do
-		arguments+=(-p "${id[$peer]:+${id[$peer]}@}127.0.0.1:${port[$peer]-$peer}")
+		arguments+=(-p "${identity[$peer]:+${identity[$peer]}@}127.0.0.1:${port[$peer]-$peer}")
 	done
 	# shellcheck disable=SC2206 # words
 	arguments+=(${extra[$name]-})
@@ -95,9 +95,9 @@ introduce() { # NAME
 	local other now
 	# shellcheck disable=SC2086 # words
 	now=$(${via[$1]-} "$tuttid" id -s "$work/state-$1") || fail "$1 has no key"
-	[ "${id[$1]-}" != "$now" ] || return 0
-	id[$1]=$now
-	for other in "${!id[@]}"; do
+	[ "${identity[$1]-}" != "$now" ] || return 0
+	identity[$1]=$now
+	for other in "${!identity[@]}"; do
 		[ "$other" != "$1" ] && [ -n "${pid[$other]-}" ] || continue
 		ask "$other" trust "$now" >/dev/null || fail "$other does not trust $1"
 	done
