@@ -1097,69 +1097,107 @@ END_TEST
 struct flipper {
 	pthread_t thread;
 	atomic_bool stop;
+	atomic_uint flips;
 	char *d;
-	char *aside;
-	char *outside;
+	char *link;
 };
 
-/* Swaps a folder for a symlink to the outside and back, as fast as it can. */
+/* Swaps a folder and a symlink to the outside, as fast as it can. */
 static void *flip(void *arg)
 {
 	struct flipper *f = arg;
-	while (!atomic_load(&f->stop)) {
-		if (rename(f->d, f->aside) == 0) {
-			if (symlink(f->outside, f->d) == 0)
-				unlink(f->d);
-			rename(f->aside, f->d);
-		}
-	}
+	while (!atomic_load(&f->stop))
+		if (renameat2(AT_FDCWD, f->d, AT_FDCWD, f->link, RENAME_EXCHANGE) == 0)
+			atomic_fetch_add(&f->flips, 1);
 	return NULL;
+}
+
+/* What is not to be touched, and how it was. */
+struct canary {
+	const char *name;
+	struct stat st;
+};
+
+/* The i-th of all kinds of operations below d/, on whatever a look finds there now. */
+static struct op op_below(unsigned i, struct look *look)
+{
+	static const char *const names[] = {"d/f", "d/link", "d/sub", "d/run", "d/new"};
+	struct op op = {.path = bytes_of(names[i % ARRAY_LEN(names)]), .mode = 0600,
+		.mtime_ns = MTIME};
+	*look = (struct look){.path = op.path};
+	scan_look(root, look, 1, NULL);
+	if (!look->error) {
+		op.expect_kind = look->found.kind;
+		op.expect_stamp = look->found.stamp;
+		ck_assert_msg(look->found.kind != KIND_FILE || look->found.size < 6,
+			"a file outside was read");
+	}
+	op.type = (i / ARRAY_LEN(names)) % 6;
+	if (op.type == OP_WRITE) {
+		op.source = i % 2 ? SOURCE_DATA : SOURCE_MOVE;
+		op.size = 1;
+		op.data = bytes_of("x");
+		digest_once("x", 1, op.hash);
+		if (op.source == SOURCE_MOVE) {
+			op.data = (struct bytes){NULL, 0};
+			op.from = bytes_of("d/f");
+			struct look from = {.path = op.from};
+			scan_look(root, &from, 1, NULL);
+			if (!from.error)
+				op.from_stamp = from.found.stamp;
+			look_release(&from);
+		}
+	} else if (op.type == OP_SYMLINK) {
+		op.data = bytes_of("/etc/passwd");
+		op.size = op.data.len;
+		digest_once(op.data.p, op.data.len, op.hash);
+	}
+	return op;
 }
 
 START_TEST(swapped_folder_leads_nowhere_outside)
 {
+	enum { FLIPS = 100000, OPS = 10000 };
+	struct canary canaries[] = {{.name = "f"}, {.name = "link"}, {.name = "sub"}, {.name = "run"}};
 	char *outside = scratch_new();
 	put(outside, "f", "canary");
+	put(outside, "link", "canary");
+	put(outside, "run", "canary");
+	make_dir(outside, "sub", 0755);
 	make_dir(dir, "d", 0755);
-	struct flipper f = {.d = scratch_path(dir, "d"), .aside = scratch_path(dir, "aside"),
-		.outside = outside};
-	struct stat before = stat_of(outside, "f");
+	struct flipper f = {.d = scratch_path(dir, "d"), .link = scratch_path(dir, "aside")};
+	ck_assert_int_eq(symlink(outside, f.link), 0);
+	for (size_t i = 0; i < ARRAY_LEN(canaries); i++)
+		canaries[i].st = stat_of(outside, canaries[i].name);
+	struct stat before = stat_of(outside, "");
 	ck_assert_int_eq(pthread_create(&f.thread, NULL, flip, &f), 0);
-	unsigned applied = 0;
-	for (unsigned i = 0; i < 10000; i++) {
-		struct op op = {.path = bytes_of("d/f"), .type = OP_WRITE, .source = SOURCE_DATA,
-			.size = 1, .data = bytes_of("x"), .mode = 0600, .mtime_ns = MTIME};
-		static uint8_t hash[HASH_SIZE];
-		if (!i)
-			digest_once("x", 1, hash);
-		memcpy(op.hash, hash, HASH_SIZE);
-		if (i % 3 == 1) {
-			struct look look = {.path = bytes_of("d/f")};
-			scan_look(root, &look, 1, NULL);
-			ck_assert(look.error || look.found.kind != KIND_FILE || look.found.size == 1);
-			op.expect_kind = look.found.kind;
-			op.expect_stamp = look.found.stamp;
-			op.type = OP_DELETE;
-			look_release(&look);
-		} else if (i % 3 == 2) {
-			op = (struct op){.path = bytes_of("d/sub"), .type = OP_MKDIR, .mode = 0777};
-		}
-		struct apply_env env = {.without_sync = true};
+	unsigned applied = 0, refused = 0;
+	for (unsigned i = 0; i < OPS || atomic_load(&f.flips) < FLIPS; i++) {
+		struct look look;
+		struct op op = op_below(i, &look);
+		struct apply_env env = {.without_sync = true, .without_exchange = i % 3 == 2};
 		apply_ops(root, &op, 1, &env);
 		applied += op.error == 0;
+		refused += op.error != 0;
+		look_release(&look);
 	}
 	atomic_store(&f.stop, true);
 	pthread_join(f.thread, NULL);
-	ck_assert_uint_gt(applied, 0);
-	char *canary = get(outside, "f");
-	ck_assert_str_eq(canary, "canary");
-	struct stat after = stat_of(outside, "f");
-	ck_assert_uint_eq(after.st_ino, before.st_ino);
-	ck_assert_int_eq(after.st_ctim.tv_nsec, before.st_ctim.tv_nsec);
-	ck_assert_uint_eq(count_in(outside, ""), 1);
-	free(canary);
+	ck_assert_uint_gt(applied, 100);
+	ck_assert_uint_gt(refused, 100);
+	for (size_t i = 0; i < ARRAY_LEN(canaries); i++) {
+		const struct stat *was = &canaries[i].st;
+		struct stat is = stat_of(outside, canaries[i].name);
+		ck_assert_msg(is.st_ino == was->st_ino && is.st_mode == was->st_mode &&
+			is.st_ctim.tv_sec == was->st_ctim.tv_sec &&
+			is.st_ctim.tv_nsec == was->st_ctim.tv_nsec, "%s was touched", canaries[i].name);
+	}
+	struct stat after = stat_of(outside, "");
+	ck_assert_int_eq(after.st_mtim.tv_nsec, before.st_mtim.tv_nsec);
+	ck_assert_int_eq(after.st_mtim.tv_sec, before.st_mtim.tv_sec);
+	ck_assert_uint_eq(count_in(outside, ""), ARRAY_LEN(canaries));
 	free(f.d);
-	free(f.aside);
+	free(f.link);
 	scratch_remove(outside);
 }
 END_TEST
