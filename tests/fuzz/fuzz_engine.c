@@ -122,7 +122,7 @@ static void a_have(struct fuzz *f, struct input *in)
 
 static void a_report(struct fuzz *f, struct input *in)
 {
-	struct problem p = {a_path(in), bytes_of("broken")};
+	struct problem p = {.path = a_path(in), .reason = bytes_of("broken")};
 	struct replica_id links[2] = {id_of(input_byte(in) % REPLICAS), id_of(input_byte(in) % REPLICAS)};
 	const char *why = NULL;
 	struct report r = {.id = id_of(input_byte(in) % REPLICAS), .n = input_byte(in),
