@@ -119,7 +119,7 @@ rm "$work/link/slow-there"
 settle A B C
 same A B C
 rm "$work"/A/large-*
-settle A B C
+settle_confirming A B C
 passed "F21 a slow peer disturbs nobody (A took $most kB)"
 
 # ---- stopped ------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ fill() {
 	for i in {1..100}; do
 		echo "content $i" >"$work/A/f$i"
 	done
-	settle A B
+	settle_confirming A B # of what was removed just before, too
 	has_count B 100 || fail "B has $(count B) of 100 files"
 }
 
