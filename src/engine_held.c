@@ -621,6 +621,8 @@ bool held_failed(struct engine *e, node_t n)
 static void put_again(struct engine *e, node_t n)
 {
 	const struct state *have = have_of(e, n);
+	const struct slot *s = slot_of(e, n);
+	bool dir = s->kind == KIND_DIR;
 	struct update u = {.what = UPDATE_HAVE | UPDATE_NO_WANT, .have = state_copy(target_of(e, n))};
 	memset(u.have.gone, 0, HASH_SIZE);
 	for (uint16_t i = 0; i < have->n_heads; i++) {
@@ -630,8 +632,26 @@ static void put_again(struct engine *e, node_t n)
 		state_add_head(&u.have, &h);
 		head_release(&h);
 	}
-	u.seq = e->counter;
+	if (!have->n_heads && dir) { /* it was there for what it holds alone */
+		struct dot d = next_dot(e, n);
+		state_add_head(&u.have, &(struct head){.dot = d, .rank = e->wall_ns, .mtime = e->wall_ns,
+		                                       .kind = KIND_DIR});
+	}
+	if (u.have.n_heads) {
+		u.seq = e->counter;
+	} else {
+		/* A new index found what others know to be deleted: now it is a change of somebody here. */
+		u.what |= UPDATE_FACTS;
+		u.facts = (struct disk_facts){.kind = KIND_ABSENT};
+		queue_look(e, n, 0, true);
+	}
 	slot_update(e, n, &u);
+	s = slot_of(e, n);
+	if (u.seq && have_of(e, n)->mode.dot.counter && s->mode != have_of(e, n)->mode.bits) {
+		/* They were changed before it was deleted. */
+		want_force(e, n);
+		slot_of(e, n)->want->meta = true;
+	}
 	plan(e, n);
 }
 

@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
 # Random work on three servers for a while, in every way that programs save, beside servers that are killed
-# every few seconds, stopped, held, cut off, and whose system calls fail. Now and then all is let go on;
-# then all three must be the same, and no content may be missing that nobody replaced or deleted.
+# every few seconds, stopped, held, cut off, and whose system calls fail. Now and then all is let go on, and
+# deletions that are held are decided, as a person would. When then each server in turn has said that all is
+# in sync, all three must be the same at that moment, and no content may be missing that nobody replaced or
+# deleted.
 #	make soak SECONDS=1800 [SEED=n]       or tests/soak.sh SECONDS [SEED]
-# With TREE=DIR in the environment, A starts with a copy of that folder, and half of the changes hit it.
+# With TREE=DIR in the environment, A starts with a copy of that folder, and half of the changes hit it. With
+# KEEP=DIR, all that a failure leaves is copied there, logs included.
 #
 # The oracle asks no server. Each content is a line that is unlike all others, noted in `written`. What
 # somebody deletes is moved out of the directory, and what somebody overwrites is read by who does it, so
@@ -15,6 +18,10 @@ duration=${1:-60}
 seed=${2:-$((RANDOM * 32768 + RANDOM))}
 RANDOM=$((seed % 32768))
 echo "$duration s, seed $seed"
+at_end() {
+	[ "$result" -eq 0 ] || echo "again: make soak SECONDS=$duration SEED=$seed (what happens when is left to chance)"
+	[ "$result" -eq 0 ] || [ -z "${KEEP-}" ] || cp -a "$work" "$KEEP"
+}
 odd_writer=$TUTTI_BUILD/tests/odd_writer
 [ -x "$odd_writer" ] || fail "build tests/odd_writer first"
 
@@ -39,6 +46,7 @@ serial=0 dropped=0
 mkdir "$work/gone"
 : >"$work/written"
 : >"$work/let-go"
+: >"$work/conflicts"
 next_text() {
 	serial=$((serial + 1))
 	text="content $serial of seed $seed"
@@ -64,6 +72,9 @@ over() { # FILE: by a rename
 
 # Most of them fail at times: a folder is where a file should be, or nothing at all. That is fine.
 declare -A done_so_far=()
+count() { # WHAT
+	done_so_far[$1]=$((${done_so_far[$1]-0} + 1))
+}
 operations=(create create create append append over over in_place in_place drop drop move move folder
 	no_folder link bits date large copy backup_and_write delete_and_create move_and_create log swap)
 operation() { # ROOT
@@ -100,7 +111,7 @@ operation() { # ROOT
 		;;
 	swap) "$odd_writer" swap "$a" "$b" 1 ;;
 	esac || return 0
-	done_so_far[$what]=$((${done_so_far[$what]-0} + 1))
+	count "$what"
 } 2>/dev/null
 
 # One line each: what the system does for a while.
@@ -154,6 +165,7 @@ disturb() { # NAME
 		operate 60
 		# A server that cannot store must not be asked to end in order.
 		if ! ((RANDOM % 2)); then
+			count killed
 			stop "$1" KILL
 			fault "$1"
 			start "$1"
@@ -161,7 +173,8 @@ disturb() { # NAME
 		fault "$1"
 		;;
 	esac
-	done_so_far[$what]=$((${done_so_far[$what]-0} + 1))
+	troubled=$((troubled + 1))
+	count "$what"
 }
 
 operate() { # NUMBER
@@ -179,12 +192,13 @@ if [ -n "${TREE:-}" ]; then
 	echo "a real tree of ${#real[@]} names"
 fi
 servers=(A B C)
+extra[A]='--log-level debug' extra[B]=${extra[A]} extra[C]=${extra[A]}
 can_be_faulty A B C
 start B
 peers[A]=B peers[C]='B A'
 start A
 start C
-rounds=0
+rounds=0 troubled=0 compared=0
 end=$((SECONDS + duration))
 all_same() { is_same A B && is_same B C; }
 knows_all() {
@@ -194,19 +208,63 @@ knows_all() {
 lines_below() { # FOLDER
 	find "$1" -name .tutti -prune -o -type f -print0 | xargs -0r grep -ahx 'content [0-9]* of seed [0-9]*' | sort -u
 }
-compare() {
+# The word on all that is held, as somebody gives it who mostly meant it. Fails if there was nothing to say.
+decided=0
+decide_all() {
+	local name id word any=1
+	for name in A B C; do
+		for id in $(ask "$name" held --json | sed 's/^{"id":"\([0-9a-f]*\)".*/\1/'); do
+			decided=$((decided + 1)) any=0
+			word=delete
+			((decided % 4)) || word=keep
+			if ask "$name" held "$word" "$id" >/dev/null 2>&1; then
+				count "held deletions: $word"
+			fi
+		done
+	done
+	return $any
+}
+all_say_in_sync() {
 	local name
+	decide_all && return 1
+	for name in A B C; do
+		ask "$name" wait --timeout 0.5 || return 1
+	done
+}
+explain() {
+	local name
+	for name in A B C; do
+		ask "$name" status
+		ask "$name" list --json | grep -v '"state":"synced"' || :
+	done >&9
+}
+compare() {
+	local name end=$((SECONDS + DEADLINE))
 	for name in A B C; do
 		await "$name to know the others" knows_all "$name"
 	done
-	settle A B C
-	local last=$((SECONDS + DEADLINE))
-	until all_same || [ "$SECONDS" -ge "$last" ]; do
+	until all_say_in_sync >/dev/null 2>&1; do
+		[ "$SECONDS" -lt "$end" ] || {
+			explain
+			diff -u <(picture "$work/A") <(picture "$work/B") >&9 || :
+			diff -u <(picture "$work/B") <(picture "$work/C") >&9 || :
+			fail "not in sync after $DEADLINE s"
+		}
 		sleep 0.1
 	done
-	all_same || { ask A status && ask B status && ask C status; } >&9
-	same A B >&9
-	same B C >&9
+	all_same || {
+		explain
+		diff -u <(picture "$work/A") <(picture "$work/B") >&9 || :
+		diff -u <(picture "$work/B") <(picture "$work/C") >&9 || :
+		end=$((SECONDS + DEADLINE / 4))
+		until all_same; do
+			[ "$SECONDS" -lt "$end" ] || fail "all said that they are in sync, and are not"
+			sleep 0.1
+		done
+		fail "all said that they are in sync too early: only now they are"
+	}
+	find "$work/A" -name '*.conflict-*' ! -path '*/.tutti/*' -printf '%P\n' | sort -u - "$work/conflicts" >"$work/conflicts.new"
+	mv "$work/conflicts.new" "$work/conflicts"
 	{
 		cat "$work/let-go"
 		lines_below "$work/gone" || :
@@ -221,6 +279,7 @@ compare() {
 		grep -rlxaFf "$work/lost" "$work"/?/.tutti >&9 || :
 		fail "lost: $(cat "$work/lost")"
 	}
+	compared=$((compared + 1))
 }
 
 while [ "$SECONDS" -lt "$end" ]; do
@@ -243,4 +302,9 @@ stop_cleanly A B C
 for what in "${!done_so_far[@]}"; do
 	echo "${done_so_far[$what]} $what"
 done | sort -rn
-echo "$rounds rounds, $(wc -l <"$work/written") contents, $(wc -l <"$work/want") of them to be kept, all there"
+kept=$(wc -l <"$work/want")
+[ "$kept" -gt 0 ] || fail 'nothing was there that could have been lost'
+[ "${done_so_far[killed]-0}" -gt 0 ] || [ "$duration" -lt 60 ] || fail 'nobody was killed'
+echo "seed $seed, $SECONDS s: $rounds rounds, $troubled times something was in the way (${done_so_far[killed]-0} times kill -9)," \
+	"$(wc -l <"$work/conflicts") conflict copies, $decided times deletions were decided," \
+	"$(wc -l <"$work/written") contents, $kept of them to be kept; $compared times all the same and all there"
