@@ -464,24 +464,54 @@ static void pack_key(struct buf *out, const struct key_id *id, const char *role,
 	wire_put_uint(out, "tries", tries);
 }
 
+/* A key without a word about it, at an address that we call. */
+static bool is_found(const struct keyring *k, const struct key_id *id)
+{
+	const struct key_id *found;
+	const char *address;
+	for (size_t i = 0; net_found(k->d->net, i, &found, &address); i++)
+		if (found && key_id_eq(found, id))
+			return true;
+	return false;
+}
+
+/* `out` NULL: only counts. */
+static size_t pack_pending(const struct keyring *k, struct buf *out)
+{
+	const struct trust_pending *p;
+	const struct key_id *found;
+	const char *address;
+	size_t n = 0;
+	for (size_t i = 0; net_found(k->d->net, i, &found, &address); i++) {
+		if (!found || trust_role(k->trust, found) != TRUST_STRANGER)
+			continue;
+		if (out)
+			pack_key(out, found, "pending", "", (char *const *)&address, 1, 0, 0);
+		n++;
+	}
+	for (size_t i = 0; (p = trust_pending_at(k->trust, i)); i++) {
+		char *from = (char *)p->address;
+		if (is_found(k, &p->id))
+			continue;
+		if (out)
+			pack_key(out, &p->id, "pending", "", &from, 1, p->first_ns, p->tries);
+		n++;
+	}
+	return n;
+}
+
+size_t keyring_asking(const struct keyring *k)
+{
+	return pack_pending(k, NULL);
+}
+
 void keyring_pack(const struct keyring *k, struct buf *out)
 {
 	size_t mark = wire_array_begin(out), n = 0;
 	const struct trust_key *key;
-	const struct trust_pending *p;
-	const struct key_id *found;
-	const char *address;
 	for (size_t i = 0; (key = trust_at(k->trust, i)); i++, n++)
 		pack_key(out, &key->id, trust_role_word(key->role), key->name, key->addresses,
 			 key->n_addresses, 0, 0);
-	for (size_t i = 0; net_found(k->d->net, i, &found, &address); i++)
-		if (found && trust_role(k->trust, found) == TRUST_STRANGER) {
-			pack_key(out, found, "pending", "", (char *const *)&address, 1, 0, 0);
-			n++;
-		}
-	for (size_t i = 0; (p = trust_pending_at(k->trust, i)); i++, n++) {
-		char *from = (char *)p->address;
-		pack_key(out, &p->id, "pending", "", &from, 1, p->last_ns, p->tries);
-	}
+	n += pack_pending(k, out);
 	wire_array_end(out, mark, n);
 }

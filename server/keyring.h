@@ -54,5 +54,6 @@ void keyring_joined(struct keyring *k, const struct key_id *peer);
 
 /* Appends the array of all keys, and those that wait, as clients are told. */
 void keyring_pack(const struct keyring *k, struct buf *out);
+size_t keyring_asking(const struct keyring *k); /* those that wait */
 
 #endif

@@ -443,9 +443,10 @@ static void link_why(struct link *l, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* `reader`: to a peer whose changes are not taken, so that it knows. */
-static void hello_send(struct net *net, struct conn *c, bool reader)
+/* The other side is told when its key has a role that may not do all. */
+static void hello_send(struct net *net, struct conn *c, enum trust_role to)
 {
+	const char *limit = to == TRUST_READER ? "read-only" : to == TRUST_VIEWER ? "viewer" : NULL;
 	struct daemon *d = net->d;
 	struct buf b = {0};
 	size_t mark = wire_begin_notification(&b, "hello");
@@ -456,9 +457,9 @@ static void hello_send(struct net *net, struct conn *c, bool reader)
 	wire_put_fixed(&b, "id", d->id.b, sizeof(d->id.b));
 	wire_put_uint(&b, "seq", engine_counter(d->engine));
 	wire_key(&b, "features");
-	wire_array(&b, reader);
-	if (reader)
-		wire_text(&b, "read-only");
+	wire_array(&b, limit != NULL);
+	if (limit)
+		wire_text(&b, limit);
 	bool fits = wire_finish(&b, mark);
 	assert(fits);
 	conn_send(c, &b);
@@ -491,7 +492,7 @@ static void let_in(struct link *l)
 	l->role = trust_role(keyring_trust(l->net->d->keyring), &l->key);
 	if (!l->dial)
 		host_was_good(l->net, &l->host);
-	hello_send(l->net, l->conn, l->role == TRUST_READER);
+	hello_send(l->net, l->conn, l->role);
 }
 
 /* We found a key at an address that we were given without an ID: a person is to say whether it is the
@@ -744,16 +745,6 @@ static bool replica_is_its_own(struct link *l, const struct replica_id *id)
 	return false;
 }
 
-static bool has_feature(const msgpack_object *hello, const char *word)
-{
-	const msgpack_object *features = wire_get(hello, "features");
-	struct bytes b;
-	for (size_t i = 0; i < wire_count(features); i++)
-		if (wire_as_str(wire_at(features, i), &b) && bytes_eq(b, bytes_of(word)))
-			return true;
-	return false;
-}
-
 static void hello_of_peer(struct link *l, const struct wire_frame *f)
 {
 	struct net *net = l->net;
@@ -816,7 +807,7 @@ static void hello_of_peer(struct link *l, const struct wire_frame *f)
 	if (reader)
 		engine_peer_reader(d->engine, number);
 	l->peer = peer_new(d, l->conn, number, &id, named, address, reader);
-	l->takes_nothing = has_feature(f->params, "read-only");
+	l->takes_nothing = message_hello_has(f->params, "read-only");
 	if (l->dial && l->proven)
 		keyring_joined(d->keyring, &l->key);
 	if (l->dial)
@@ -981,7 +972,7 @@ static struct link *link_new(struct net *net, int fd, bool local, struct dial *d
 		l->tls = secure_start(l->conn, tls, dial != NULL,
 				      dial && dial->has_key ? &dial->key : NULL, on_link_ready, l);
 	else
-		hello_send(net, l->conn, false);
+		hello_send(net, l->conn, TRUST_STRANGER);
 	listen_update(net);
 	return l;
 }

@@ -270,7 +270,7 @@ void status_pack(struct daemon *d, struct buf *out)
 	struct columns c = status_columns(d);
 	struct net_contact k;
 	size_t start = out->len;
-	wire_map(out, 13);
+	wire_map(out, 14);
 	wire_put_text(out, "name", d->settings->name);
 	wire_put_text(out, "id", d->id_text);
 	wire_put_bin(out, "root", bytes_of(root_path(d->root)));
@@ -292,6 +292,7 @@ void status_pack(struct daemon *d, struct buf *out)
 	wire_put_bool(out, "in_sync", s.in_sync && c.n == c.n_members);
 	wire_put_uint(out, "conflicts", s.conflicts + settles_open_again(d->settles));
 	wire_put_uint(out, "held", s.held);
+	wire_put_uint(out, "asking", keyring_asking(d->keyring));
 	wire_put_bool(out, "scanning", s.scanning);
 	wire_key(out, "notes");
 	pack_notes(d, &s, out);

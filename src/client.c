@@ -52,6 +52,7 @@ struct client {
 	ev_io writable;       /* CONNECTING */
 	ev_timer timer;       /* WAITING: the next attempt; CONNECTING: the limit */
 	unsigned tries;
+	bool only_looks;      /* of the last hello */
 	uint64_t failures;    /* ever; for client_run_until_up() */
 	struct buf reason;    /* NUL-terminated */
 	struct buf farewell;  /* what the server's bye said, to be the reason; NUL-terminated */
@@ -139,6 +140,7 @@ static void on_hello(struct client *c, const msgpack_object *params)
 	buf_clear(&c->server);
 	buf_add(&c->server, name.p, name.len);
 	buf_add_char(&c->server, '\0');
+	c->only_looks = message_hello_has(params, "viewer");
 	conn_greeted(c->conn);
 	c->state = UP;
 	c->tries = 0;
@@ -465,6 +467,11 @@ const char *client_address(const struct client *c)
 const char *client_server_name(const struct client *c)
 {
 	return (const char *)c->server.data;
+}
+
+bool client_only_looks(const struct client *c)
+{
+	return c->only_looks;
 }
 
 const char *client_reason(const struct client *c)

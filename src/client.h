@@ -60,6 +60,7 @@ void client_free(struct client *c); /* no callback comes any more; not from insi
 bool client_is_up(const struct client *c);
 const char *client_address(const struct client *c);
 const char *client_server_name(const struct client *c); /* raw bytes; "" before the first hello */
+bool client_only_looks(const struct client *c); /* trusted as viewer, as the last hello said */
 const char *client_reason(const struct client *c); /* why it is down, safe to show; "" if up */
 int64_t client_retry_ms(const struct client *c);   /* until the next attempt; -1: none planned */
 unsigned client_tries(const struct client *c);     /* attempts since it was last up */

@@ -478,6 +478,7 @@ static const struct field status_fields[] = {
 	F("in_sync", BOOL),
 	F("conflicts", UINT),
 	F("held", UINT),
+	F("asking", UINT, OPTIONAL),
 	F("scanning", BOOL),
 	F("problems", SHAPE, OF(problem), .many = PROBLEMS_MAX),
 	F("notes", STR, .max = TEXT_MAX_BYTES, .many = PROBLEMS_MAX),
@@ -1118,6 +1119,16 @@ bool message_check_response(const struct wire_frame *f, enum message request,
 	if (!fine)
 		say(why, names[request], &reason);
 	return fine;
+}
+
+bool message_hello_has(const msgpack_object *hello, const char *word)
+{
+	const msgpack_object *features = wire_get(hello, "features");
+	struct bytes b;
+	for (size_t i = 0; i < wire_count(features); i++)
+		if (wire_as_str(wire_at(features, i), &b) && bytes_eq(b, bytes_of(word)))
+			return true;
+	return false;
 }
 
 void message_error_parts(const msgpack_object *error, struct bytes *code, struct bytes *text)

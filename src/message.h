@@ -104,6 +104,8 @@ bool message_check_response(const struct wire_frame *f, enum message request,
 /* A few words on an error or a bye that has been checked: its code and text; they point into the
  * frame. */
 void message_error_parts(const msgpack_object *error, struct bytes *code, struct bytes *text);
+/* Is that word among the features of a checked hello? */
+bool message_hello_has(const msgpack_object *hello, const char *word);
 
 /* Appends one method as the manual shows it; or one of the shapes that several methods share
  * (false if there is no shape of that number). */

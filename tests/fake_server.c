@@ -381,7 +381,7 @@ static uint64_t fake_held_paths(const struct fake *f)
 void fake_status(struct fake *f, struct buf *b)
 {
 	struct totals totals = rows_totals(f->rows, NODE_ROOT);
-	wire_map(b, 13);
+	wire_map(b, 14);
 	wire_put_text(b, "name", f->servers[0].name);
 	wire_put_text(b, "id", "0123456789abcdef0123456789abcdef");
 	wire_put_text(b, "root", f->root);
@@ -411,6 +411,7 @@ void fake_status(struct fake *f, struct buf *b)
 	wire_put_bool(b, "in_sync", totals.unsynced == 0);
 	wire_put_uint(b, "conflicts", f->conflicts);
 	wire_put_uint(b, "held", fake_held_paths(f));
+	wire_put_uint(b, "asking", fake_keys_asking(&f->keys));
 	wire_put_bool(b, "scanning", f->scanning);
 	wire_key(b, "problems");
 	wire_array(b, 0);
@@ -544,7 +545,9 @@ static void answer_resync(struct fake *f, struct buf *b)
 
 static void answer_peers(struct fake *f, struct buf *b)
 {
-	wire_map(b, 1);
+	wire_map(b, 2);
+	wire_key(b, "keys");
+	fake_keys_pack(&f->keys, b);
 	wire_key(b, "peers");
 	wire_array(b, f->n_servers - 1);
 	for (size_t i = 1; i < f->n_servers; i++) {
@@ -570,7 +573,8 @@ const char *fake_call(struct fake *f, struct bytes method, const msgpack_object 
 {
 	struct fake_table *t = find_table(f, params);
 	const char *error;
-	if (fake_past_call(f, method, params, result, &error))
+	if (fake_past_call(f, method, params, result, &error) ||
+	    fake_keys_call(&f->keys, method, params, result, &error))
 		return error;
 	if (bytes_eq(method, bytes_of("table.open")))
 		return open_table(f, params, result);

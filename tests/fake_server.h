@@ -4,6 +4,7 @@
 #ifndef TUTTI_FAKE_SERVER_H
 #define TUTTI_FAKE_SERVER_H
 
+#include "fake_keys.h"
 #include "fake_past.h"
 #include "table.h"
 #include "wire.h"
@@ -46,6 +47,7 @@ struct fake {
 	size_t n_servers;
 	uint64_t conflicts;
 	struct fake_past past;
+	struct fake_keys keys;
 	bool scanning;
 	uint64_t next_event, first_event;
 	struct buf events[FAKE_EVENTS_MAX]; /* packed, by number */

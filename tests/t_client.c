@@ -145,6 +145,20 @@ START_TEST(hello_makes_it_up)
 }
 END_TEST
 
+START_TEST(who_may_only_look_is_told)
+{
+	static const char *const features[] = {NULL, "read-only", "viewer"};
+	for (size_t i = 0; i < ARRAY_LEN(features); i++) {
+		server.feature = features[i];
+		connect_client(false);
+		run_until("up ");
+		ck_assert_int_eq(client_only_looks(client), i == 2);
+		client_free(client);
+		client = NULL;
+	}
+}
+END_TEST
+
 START_TEST(a_port_works_like_a_socket)
 {
 	tiny_stop(&server);
@@ -525,6 +539,7 @@ int main(void)
 	TCase *t = tcase_create("connection");
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, hello_makes_it_up);
+	tcase_add_test(t, who_may_only_look_is_told);
 	tcase_add_test(t, a_port_works_like_a_socket);
 	tcase_add_test(t, calls_are_answered_in_order);
 	tcase_add_test(t, a_refusal_has_code_and_safe_text);

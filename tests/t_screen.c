@@ -3,6 +3,8 @@
 #include "config.h"
 #include "screen_rig.h"
 
+#include "entry.h"
+
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -273,6 +275,35 @@ START_TEST(dialogs)
 }
 END_TEST
 
+/* Keys that ask, and what is said to them, on every size. */
+START_TEST(keys)
+{
+	static const struct {
+		const char *title, *keys;
+	} steps[] = {
+		{"header", "1"},
+		{"servers", "5"},
+		{"one that asks", "/TVKP\r\r"},
+		{"one that is trusted", "\033/N4XK\r\r"},
+		{"the end of its trust", "n"},
+		{"inviting", "\033i"},
+		{"an invitation", "p"},
+	};
+	struct fake *f = fake_new(3);
+	fake_put(f, "a.txt", KIND_FILE, 4302, 1795355880, ROW_SYNCED, NULL, "");
+	fake_keys_sample(&f->keys);
+	begin(f, _i);
+	rig_connect(&rig);
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		resize(80, 24);
+		rig_type(&rig, steps[i].keys);
+		buf_addf(&drawn, "==== %s\n", steps[i].title);
+		draw_sizes(false);
+	}
+	finish("keys", _i);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("screen");
@@ -287,6 +318,7 @@ int main(void)
 	tcase_add_loop_test(t, no_server, 0, 2);
 	tcase_add_test(t, other_views);
 	tcase_add_loop_test(t, dialogs, 0, 2);
+	tcase_add_loop_test(t, keys, 0, 2);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);

@@ -503,6 +503,34 @@ START_TEST(the_trash_is_shown_and_restores)
 }
 END_TEST
 
+/* Somebody comes, is let in from the screen, and an invitation goes to the clipboard. */
+START_TEST(a_key_is_let_in)
+{
+	start(80, 24);
+	ck_assert(!pty_shows(&pty, "to join"));
+	fake_keys_sample(&fake->keys);
+	fake_link_status(&link_);
+	pty_wait_for(&pty, "1 server asks to join");
+	pty_type(&pty, "5");
+	pty_wait_for(&pty, FAKE_KEY_ASKING);
+	pty_type(&pty, "j\r");
+	pty_wait_for(&pty, "Let this key in?");
+	pty_type(&pty, "r");
+	pty_wait_for(&pty, "Trusted from now on as read-only: TVKPJOQ-");
+	ck_assert_str_eq(fake->keys.list[1].role, "read-only");
+	pty_type(&pty, "i");
+	pty_wait_for(&pty, "Invite a server");
+	pty_type(&pty, "p");
+	pty_wait_for(&pty, "tuttid --join - DIRECTORY");
+	pty_type(&pty, "y");
+	pty_wait_for(&pty, "It was given to the terminal's clipboard");
+	pty_send(&pty, "\033");
+	pty_wait_gone(&pty, "tuttid --join");
+	pty_send(&pty, "Q");
+	ends_with_status(0);
+}
+END_TEST
+
 START_TEST(order_is_remembered)
 {
 	start(80, 24);
@@ -827,6 +855,7 @@ int main(void)
 	tcase_add_test(t, order_is_remembered);
 	tcase_add_test(t, a_conflict_is_settled);
 	tcase_add_test(t, the_trash_is_shown_and_restores);
+	tcase_add_test(t, a_key_is_let_in);
 	tcase_add_test(t, rows_change_under_a_still_cursor);
 	tcase_add_test(t, a_lost_server_ends_nothing);
 	tcase_add_test(t, no_server_is_said_in_words);

@@ -46,7 +46,9 @@ static void say_hello(struct tiny_server *t)
 	wire_put_fixed(&b, "id", id, sizeof(id));
 	wire_put_uint(&b, "seq", 0);
 	wire_key(&b, "features");
-	wire_array(&b, 0);
+	wire_array(&b, t->feature != NULL);
+	if (t->feature)
+		wire_text(&b, t->feature);
 	ck_assert(wire_finish(&b, mark));
 	send_frame(t, &b);
 }

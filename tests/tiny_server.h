@@ -15,6 +15,7 @@ struct tiny_server {
 	void *ctx;
 	const char *name;            /* in its hello */
 	unsigned proto;              /* in its hello; 0: it says none */
+	const char *feature;         /* in its hello; NULL: none */
 	char *path;                  /* of the socket; NULL for a port */
 	char address[64];            /* of the port */
 	ev_io listener;

@@ -715,10 +715,8 @@ void model_act(struct model *m, enum action a)
 		m->todo |= TODO_RETRY;
 		return;
 	}
-	if (!model_offers(m, a)) {
-		model_say(m, LOOK_PLAIN, "Not with --readonly");
+	if (!model_allows(m, a))
 		return;
-	}
 	switch (a) {
 	case DO_UP:
 	case DO_DOWN:
@@ -803,6 +801,12 @@ void model_act(struct model *m, enum action a)
 		break;
 	case DO_RESTORE:
 		past_choose(m);
+		break;
+	case DO_TRUST:
+		trusted_open(m);
+		break;
+	case DO_INVITE:
+		trusted_invite(m);
 		break;
 	case DO_FIND:
 		model_ask_text(m, ASKING_FIND, (struct bytes){0});

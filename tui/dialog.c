@@ -65,6 +65,9 @@ static const struct {
 	[DIALOG_MARKED] = {settle_many_lines, settle_many_key},
 	[DIALOG_HELD] = {holds_lines, holds_key},
 	[DIALOG_RESTORE] = {past_lines, past_key},
+	[DIALOG_TRUST] = {trusted_key_lines, trusted_key_key},
+	[DIALOG_UNTRUST] = {trusted_end_lines, trusted_end_key},
+	[DIALOG_INVITE] = {trusted_invite_lines, trusted_invite_key},
 	[DIALOG_SETUP] = {setup_lines, setup_key},
 	[DIALOG_MENU] = {menu_lines, menu_key},
 };
@@ -81,6 +84,7 @@ void dialog_close(struct model *m)
 {
 	m->dialog = DIALOG_NONE;
 	m->dialog_shown = false;
+	trusted_forget_invitation(&m->trusted);
 }
 
 void dialog_build(const struct model *m, struct lines *out, int width)

@@ -14,6 +14,9 @@ enum dialog {
 	DIALOG_MARKED,   /* many: settle.h */
 	DIALOG_HELD,     /* holds.h */
 	DIALOG_RESTORE,  /* past.h */
+	DIALOG_TRUST,    /* of another program: trusted.h */
+	DIALOG_UNTRUST,  /* likewise */
+	DIALOG_INVITE,   /* likewise */
 	DIALOG_SETUP,    /* setup.h */
 	DIALOG_MENU,     /* what can be done with a row */
 	DIALOGS_N

@@ -230,10 +230,8 @@ bool holds_key(struct model *m, uint32_t key)
 		return false;
 	if (!s || h->deciding || !m->dialog_shown)
 		return true;
-	if (!model_offers(m, DO_DECIDE)) {
-		model_say(m, LOOK_PLAIN, "Not with --readonly");
+	if (!model_allows(m, DO_DECIDE))
 		return true;
-	}
 	h->deleting = key == 'y';
 	buf_clear(&h->words);
 	amount(&h->words, s);

@@ -39,7 +39,7 @@ unsigned model_place(const struct model *m)
 
 bool model_selects_lines(const struct model *m)
 {
-	return (model_place(m) & (IN_TRANSFERS | IN_EVENTS | IN_PAST | IN_HELD)) != 0;
+	return (model_place(m) & (IN_TRANSFERS | IN_EVENTS | IN_SERVERS | IN_PAST | IN_HELD)) != 0;
 }
 
 bool model_shows_rows(const struct model *m)
@@ -81,6 +81,7 @@ void model_release(struct model *m)
 	settle_release(&m->settle);
 	holds_release(&m->holds);
 	pasts_release(&m->pasts);
+	trusted_release(&m->trusted);
 	lines_release(&m->details);
 	pathset_release(&m->marks);
 	prompt_release(&m->prompt);
@@ -103,11 +104,21 @@ void model_say(struct model *m, unsigned look, const char *fmt, ...)
 bool model_offers(const struct model *m, enum action a)
 {
 	static const enum action changing[] = {DO_RESYNC, DO_RESYNC_ALL, DO_UNDO, DO_DECIDE,
-					       DO_RESTORE};
-	for (size_t i = 0; m->readonly && i < ARRAY_LEN(changing); i++)
+					       DO_RESTORE, DO_TRUST, DO_INVITE};
+	for (size_t i = 0; (m->readonly || m->viewer) && i < ARRAY_LEN(changing); i++)
 		if (changing[i] == a)
 			return false;
 	return true;
+}
+
+bool model_allows(struct model *m, enum action a)
+{
+	bool allowed = model_offers(m, a);
+	if (!allowed)
+		model_say(m, LOOK_PLAIN, m->readonly ? "Not with --readonly"
+						     : "The server trusts this program's key as "
+						       "viewer, which may only look");
+	return allowed;
 }
 
 /* ---- asking ------------------------------------------------------------------------------ */
@@ -156,7 +167,7 @@ static void ask_for_view(struct model *m)
 	if (!m->connected)
 		return;
 	if (m->view == VIEW_SERVERS)
-		ask_plain(m, ASK_PEERS, "peers");
+		trusted_ask(m);
 	if (m->view == VIEW_HELD)
 		holds_ask(m);
 	if (m->view == VIEW_DETAILS) {
@@ -182,7 +193,7 @@ void model_up(struct model *m)
 	wire_map(&p, 1);
 	wire_put_uint(&p, "since", m->news.next_event);
 	model_ask(m, ASK_EVENTS, "events", &p);
-	ask_plain(m, ASK_PEERS, "peers");
+	trusted_ask(m);
 	ask_for_view(m);
 }
 
@@ -208,6 +219,7 @@ void model_down(struct model *m, const char *reason, int64_t retry_ms)
 	settle_lost(m);
 	holds_lost(m);
 	past_lost(m);
+	trusted_lost(m);
 }
 
 static void prepare(struct model *m);
@@ -340,6 +352,8 @@ void model_answer(struct model *m, uint32_t tag, const msgpack_object *result, c
 		past_answer(m, tag & 0xffff, result);
 	} else if (what == ASK_RESTORE) {
 		past_restored(m, result);
+	} else if (what == ASK_PEERS || what == ASK_TRUST || what == ASK_INVITE) {
+		trusted_answer(m, what, result);
 	} else if (result) {
 		switch ((enum model_request)what) {
 		case ASK_STATUS:
@@ -349,9 +363,6 @@ void model_answer(struct model *m, uint32_t tag, const msgpack_object *result, c
 			break;
 		case ASK_EVENTS:
 			on_events(m, result);
-			break;
-		case ASK_PEERS:
-			news_peers(&m->news, result);
 			break;
 		default:
 			break;
@@ -370,7 +381,7 @@ void model_notify(struct model *m, const char *method, const msgpack_object *par
 	} else if (strcmp(method, "status") == 0) {
 		news_status(&m->news, params, m->now);
 		if (m->view == VIEW_SERVERS)
-			ask_plain(m, ASK_PEERS, "peers");
+			trusted_ask(m);
 		if (m->view == VIEW_HELD)
 			holds_ask(m);
 	} else if (strcmp(method, "progress") == 0) {
@@ -457,6 +468,33 @@ static int past_of(enum view v)
 	return v == VIEW_TRASH ? PAST_TRASH : v == VIEW_HISTORY ? PAST_HISTORY : -1;
 }
 
+/* The line that was selected is so still when others come and go before it: the next one with the
+ * same text, else with the same path. */
+static void follow_line(struct model *m, struct bytes text, struct bytes path)
+{
+	uint64_t *at = &m->page_at[m->view], *top = &m->page_top[m->view], found = LINE_NONE;
+	const struct lines *page = &m->page;
+	uint64_t best = LINE_NONE;
+	if (text.len == 0 || (*at < page->n && bytes_eq(lines_text(page, (size_t)*at), text)))
+		return;
+	for (size_t i = 0; i < page->n; i++) {
+		uint64_t away = i < *at ? *at - i : i - *at;
+		bool same = bytes_eq(lines_text(page, i), text);
+		if (!same && (path.len == 0 || !bytes_eq(lines_path_of(page, i), path)))
+			continue;
+		if (!same)
+			away += page->n;
+		if (away < best) {
+			best = away;
+			found = i;
+		}
+	}
+	if (found == LINE_NONE)
+		return;
+	*top = *top + found > *at ? *top + found - *at : 0;
+	*at = found;
+}
+
 /* Long lists of the past are built only when something in them has changed. */
 static void build_page(struct model *m)
 {
@@ -466,7 +504,22 @@ static void build_page(struct model *m)
 						 (m->connected ? 1u : 0u);
 	if (past >= 0 && m->page_view == m->view && m->page_generation == generation)
 		return;
+	/* One that was not moved to stays the first. */
+	uint64_t at = m->page_at[m->view];
+	bool follows = m->page_view == m->view && model_selects_lines(m) && at > 0 &&
+		       at < m->page.n && !(m->view == VIEW_EVENTS && m->tail);
+	struct buf text = {0}, path = {0};
+	if (follows) {
+		struct bytes t = lines_text(&m->page, (size_t)at), p = lines_path_of(&m->page, (size_t)at);
+		buf_add(&text, t.p, t.len);
+		buf_add(&path, p.p, p.len);
+	}
 	page_build(m, m->view, &m->page);
+	if (follows)
+		follow_line(m, (struct bytes){text.data, text.len},
+			    (struct bytes){path.data, path.len});
+	buf_release(&text);
+	buf_release(&path);
 	m->page_view = m->view;
 	m->page_generation = generation;
 }
@@ -539,6 +592,8 @@ void model_resize(struct model *m, int width, int height)
 int64_t model_tick_ms(const struct model *m)
 {
 	bool old = m->ever_connected && !m->connected;
+	if (m->dialog == DIALOG_INVITE && m->trusted.good_until > m->now)
+		return (m->trusted.good_until - m->now) / 1000000 + 1;
 	if (model_listing(m)->withholds && m->held_until > m->ticks_ms)
 		return m->held_until - m->ticks_ms;
 	if (!m->connected && m->retry_at > m->now)

@@ -17,6 +17,7 @@
 #include "prompt.h"
 #include "settle.h"
 #include "setup.h"
+#include "trusted.h"
 
 enum view {
 	VIEW_FILES,
@@ -64,6 +65,7 @@ enum { TAG_FILES = 1, TAG_CONFLICTS, TAG_MODEL, TAG_EXPORT };
 
 struct model {
 	bool ascii, readonly;
+	bool viewer;       /* the server trusts our key as one that may only look */
 	int64_t now;       /* ns since 1970; the program keeps it */
 	int64_t ticks_ms;  /* a clock that only goes forward; the program keeps it */
 	unsigned todo;
@@ -118,6 +120,7 @@ struct model {
 	struct settle settle;
 	struct holds holds;
 	struct pasts pasts;
+	struct trusted trusted;
 
 	struct buf details_path;
 	struct lines details;
@@ -183,6 +186,8 @@ enum model_request {
 	ASK_DECIDE, /* holds.c */
 	ASK_PAST,
 	ASK_RESTORE, /* past.c */
+	ASK_TRUST,
+	ASK_INVITE, /* trusted.c; and ASK_PEERS */
 };
 bool model_ask(struct model *m, enum model_request what, const char *method, struct buf *params);
 /* `low`, 16 bits, comes back with the answer. Both empty the params; false: no connection. */
@@ -201,7 +206,8 @@ const struct listing *model_listing(const struct model *m); /* the one that is s
 bool model_is_marked(const struct model *m, uint64_t position, const struct listing_row *r);
 unsigned model_place(const struct model *m);             /* enum key_place of the view */
 bool model_selects_lines(const struct model *m);         /* Transfers, Events ... */
-bool model_offers(const struct model *m, enum action a); /* read-only programs offer less */
+bool model_offers(const struct model *m, enum action a); /* who only looks is offered less */
+bool model_allows(struct model *m, enum action a);       /* likewise; if not, says why */
 const char *view_name(enum view v);
 
 /* The items of the key bar that fit: x and width of each, and what it does. */

@@ -109,6 +109,7 @@ void news_status(struct news *n, const msgpack_object *m, int64_t now)
 	s.bytes = get_uint(m, "bytes");
 	s.conflicts = get_uint(m, "conflicts");
 	s.held = get_uint(m, "held");
+	s.asking = get_uint(m, "asking");
 	wire_get_bool(m, "in_sync", &s.in_sync);
 	wire_get_bool(m, "scanning", &s.scanning);
 

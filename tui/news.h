@@ -35,7 +35,7 @@ struct status {
 	struct own name, root;
 	struct server *servers;
 	size_t n_servers;
-	uint64_t rows, files, bytes, conflicts, held;
+	uint64_t rows, files, bytes, conflicts, held, asking;
 	bool in_sync, scanning;
 	struct problem *problems;
 	size_t n_problems;

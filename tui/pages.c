@@ -82,6 +82,7 @@ static void servers_page(const struct model *m, struct lines *out)
 		lines_addf(out, " Nothing is known of any server yet.");
 		return;
 	}
+	trusted_asking_lines(m, out);
 	for (size_t i = 0; i < st->n_servers; i++) {
 		const struct server *s = &st->servers[i];
 		lines_next(out, server_is_away(s) ? LOOK_BAD : LOOK_STRONG);
@@ -137,6 +138,8 @@ static void servers_page(const struct model *m, struct lines *out)
 		}
 	}
 	for (size_t i = 0; i < st->n_notes; i++) {
+		if (trusted_tells(m, own_bytes(&st->notes[i])))
+			continue;
 		lines_next(out, LOOK_BUSY);
 		lines_addf(out, " note: ");
 		lines_show(out, own_bytes(&st->notes[i]), m->ascii);
@@ -155,6 +158,7 @@ static void servers_page(const struct model *m, struct lines *out)
 		lines_addf(out, ": ");
 		lines_show(out, own_bytes(&st->problems[i].reason), m->ascii);
 	}
+	trusted_known_lines(m, out);
 }
 
 /* ---- events ------------------------------------------------------------------------------ */
@@ -180,6 +184,7 @@ static const struct {
 	{"undone", "a resolution of P was undone on R"},
 	{"restored", "P was restored on R"},
 	{"held", "deletions are held on R"},
+	{"stranger", "a stranger came from R"},
 	{"note", ""},
 };
 
@@ -217,7 +222,8 @@ unsigned event_look(const struct event *e)
 {
 	struct bytes what = own_bytes(&e->what);
 	if (bytes_eq(what, bytes_of("failed")) || bytes_eq(what, bytes_of("conflict")) ||
-	    bytes_eq(what, bytes_of("peer-down")) || bytes_eq(what, bytes_of("held")))
+	    bytes_eq(what, bytes_of("peer-down")) || bytes_eq(what, bytes_of("held")) ||
+	    bytes_eq(what, bytes_of("stranger")))
 		return LOOK_BAD;
 	return LOOK_PLAIN;
 }

@@ -517,9 +517,9 @@ bool past_key(struct model *m, uint32_t key)
 		return false;
 	if (m->pasts.restoring || !m->dialog_shown)
 		return true;
-	if (!model_offers(m, DO_RESTORE))
-		model_say(m, LOOK_PLAIN, "Not with --readonly");
-	else if (key == 'y')
+	if (!model_allows(m, DO_RESTORE))
+		return true;
+	if (key == 'y')
 		past_restore(m, (struct bytes){0});
 	else
 		model_ask_text(m, ASKING_RESTORE, own_bytes(&c->path));

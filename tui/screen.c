@@ -121,6 +121,7 @@ static void on_up(void *ctx)
 {
 	struct program *p = ctx;
 	read_clock(p);
+	p->model.viewer = client_only_looks(p->client);
 	model_up(&p->model);
 	draw_soon(p, true);
 }
@@ -268,7 +269,7 @@ static void run_todo(struct program *p)
 	}
 	if (todo & TODO_COPY) {
 		terminal_copy(text);
-		model_say(m, LOOK_PLAIN, "The path was given to the terminal's clipboard");
+		model_say(m, LOOK_PLAIN, "It was given to the terminal's clipboard");
 	}
 	if (todo & (TODO_SHOW | TODO_DIFF))
 		show_files(p, text);

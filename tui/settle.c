@@ -349,10 +349,8 @@ static void decide(struct model *m, bool both, size_t version)
 {
 	struct settle *s = &m->settle;
 	struct buf p = {0};
-	if (!model_offers(m, DO_UNDO)) {
-		model_say(m, LOOK_PLAIN, "Not with --readonly");
+	if (!model_allows(m, DO_UNDO))
 		return;
-	}
 	buf_clear(&s->choice);
 	if (both) {
 		buf_addf(&s->choice, "Kept all versions of ");
@@ -712,8 +710,8 @@ bool settle_many_key(struct model *m, uint32_t key)
 	else
 		return false;
 	s->replica = key - 'A';
-	if (!model_offers(m, DO_UNDO)) {
-		model_say(m, LOOK_PLAIN, "Not with --readonly");
+	if (!model_allows(m, DO_UNDO)) {
+		return true;
 	} else if (count_chosen(s, s->choose, s->replica) == 0) {
 		model_say(m, LOOK_PLAIN, "None of them has such a version");
 	} else {

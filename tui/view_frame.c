@@ -29,6 +29,20 @@ static void ends(struct grid *s, int y, const struct buf *left, unsigned left_lo
 
 /* ---- title ------------------------------------------------------------------------------- */
 
+/* Nothing is wrong. */
+static void good_words(const struct status *st, struct buf *out)
+{
+	if (st->scanning)
+		buf_addf(out, "reading the folder");
+	else if (st->in_sync && st->n_servers == 1)
+		buf_addf(out, "in sync (no other server)");
+	else if (st->in_sync)
+		buf_addf(out, st->n_servers == 2 ? "both in sync" : "all %zu in sync",
+			 st->n_servers);
+	else
+		buf_addf(out, "syncing");
+}
+
 /* What is wrong, or that all is well, in words; true if it is trouble. */
 static bool trouble(const struct model *m, struct buf *out)
 {
@@ -75,18 +89,21 @@ static bool trouble(const struct model *m, struct buf *out)
 		buf_addf(out, "%s%s problem%s", out->len > begin ? "  " : "", n,
 			 st->n_problems == 1 ? "" : "s");
 	}
-	if (out->len > begin)
+	bool bad = out->len > begin;
+	if (st->asking > 0 && !bad && !all) {
+		format_count(n, st->asking);
+		buf_addf(out, "%s ask%s to join", n, st->asking == 1 ? "s" : "");
 		return true;
-	if (st->scanning)
-		buf_addf(out, "reading the folder");
-	else if (st->in_sync && st->n_servers == 1)
-		buf_addf(out, "in sync (no other server)");
-	else if (st->in_sync)
-		buf_addf(out, st->n_servers == 2 ? "both in sync" : "all %zu in sync",
-			 st->n_servers);
-	else
-		buf_addf(out, "syncing");
-	return false;
+	}
+	if (!bad)
+		good_words(st, out);
+	/* Whoever comes along the network shall not hide what else is to be said. */
+	if (st->asking > 0 && all) {
+		format_count(n, st->asking);
+		buf_addf(out, "  %s server%s to join%s", n, st->asking == 1 ? " asks" : "s ask",
+			 m->layout.width >= 100 ? " (5)" : "");
+	}
+	return bad || st->asking > 0;
 }
 
 static void servers_letters(const struct model *m, struct buf *out)
