@@ -3,6 +3,7 @@
 #include "config.h"
 #include "daemon.h"
 
+#include "alarms.h"
 #include "confine.h"
 #include "disk.h"
 #include "keyring.h"
@@ -30,6 +31,7 @@ enum {
 	WORKERS = 4,
 	JOBS_QUEUED_MAX = 4096,
 	STOP_S = 2, /* for byes to be heard and commits to end, before the rest is broken off */
+	ID_IS_NEW_MS = 600 * 1000, /* who claims to know it better than we do lies, or has to wait */
 };
 
 /* What outlives the inner life, all of struct daemon, when that is begun anew in the same process. */
@@ -43,6 +45,8 @@ struct life {
 	bool abandon;             /* that begins with a new index and a new id */
 	bool ready;               /* it was said */
 	bool confined;
+	uint64_t id_new_until_ms; /* its id was drawn shortly before */
+	struct alarms *alarms;
 	int status;               /* of the process in the end */
 };
 
@@ -167,9 +171,11 @@ static void begin_ending(struct daemon *d, const char *status);
  * not be given out again. The inner life ends, and another begins with a new id, as after a lost index. */
 static void rolled_back(struct daemon *d, const char *peer)
 {
-	log_error("%s has seen later changes of this replica than the index knows, so the index is an old "
-		  "copy: it is moved aside, and begun anew under a new id", peer);
+	alarms_raise(d->alarms, &d->id, false,
+		     "%s has seen later changes of this replica than the index knows, so the index is an "
+		     "old copy, unless %s lies: it is moved aside, and begun anew under a new id", peer, peer);
 	d->life->again = d->life->abandon = true;
+	d->life->id_new_until_ms = daemon_mono_ms() + ID_IS_NEW_MS;
 	begin_ending(d, "STATUS=beginning anew");
 }
 
@@ -413,6 +419,8 @@ static void new_engine(struct daemon *d)
 		.hash_seed = seed,
 	});
 	engine_rehash(d->engine, (uint64_t)d->settings->rehash_days * 24 * 3600 * 1000);
+	engine_entries_max(d->engine, d->settings->peer_entries);
+	engine_id_is_new(d->engine, d->life->id_new_until_ms);
 	engine_time(d->engine, daemon_wall_ns(), daemon_mono_ms());
 }
 
@@ -625,6 +633,7 @@ static void on_again(struct ev_loop *loop, ev_signal *w, int events)
 	life_take(life);
 	log_init(d->settings->log_level);
 	engine_rehash(daemon_feed(d), (uint64_t)d->settings->rehash_days * 24 * 3600 * 1000);
+	engine_entries_max(d->engine, d->settings->peer_entries);
 	keyring_again(d->keyring);
 	net_again(d->net);
 	settings_release(&old);
@@ -704,7 +713,8 @@ static void keep_ports(struct daemon *d)
 static void live(struct life *life)
 {
 	struct turn turn = {.fed = false};
-	struct daemon d = {.settings = &life->settings, .turn = &turn, .life = life};
+	struct daemon d = {.settings = &life->settings, .turn = &turn, .life = life,
+			   .alarms = life->alarms};
 	events_init(&d.events, (uint64_t)daemon_wall_ns() / 1000000);
 	life->again = false;
 	life->status = 1;
@@ -722,12 +732,13 @@ static void live(struct life *life)
 
 int daemon_main(struct settings *settings, int argc, char **argv)
 {
-	struct life life = {.given = settings, .argc = argc, .argv = argv};
+	struct life life = {.given = settings, .argc = argc, .argv = argv, .alarms = alarms_new()};
 	for (size_t i = 0; i < settings->n_listen; i++)
 		life.listen[i] = settings->listen[i];
 	life_take(&life);
 	do {
 		live(&life);
 	} while (life.again);
+	alarms_free(life.alarms);
 	return life.status;
 }

@@ -41,6 +41,7 @@ struct daemon {
 	struct replica_id id;
 	char id_text[REPLICA_HEX];
 	struct life *life; /* daemon.c's own */
+	struct alarms *alarms;
 	bool stopping;
 	struct disk *disk;
 	struct turn *turn; /* daemon.c's own */

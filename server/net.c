@@ -3,6 +3,7 @@
 #include "config.h"
 #include "net.h"
 
+#include "alarms.h"
 #include "conn.h"
 #include "keyring.h"
 #include "message.h"
@@ -586,8 +587,11 @@ static void link_leave(struct link *l)
 	case LINK_PEER: {
 		struct peer *p = l->peer;
 		struct replica_id id = *peer_id(p);
-		if (peer_problem(p))
+		if (peer_problem(p)) {
 			link_why(l, "%s", peer_problem(p));
+			alarms_raise(net->d->alarms, &id, true, "%s (%s) was left: %s", peer_name(p),
+				     host_text(l).text, peer_problem(p));
+		}
 		l->peer = NULL;
 		net->peers[peer_number(p)] = NULL;
 		log_info("%s (%s) is gone: %s", peer_name(p), l->address,
@@ -736,8 +740,9 @@ static bool replica_is_its_own(struct link *l, const struct replica_id *id)
 	if (ok)
 		return true;
 	key_id_write(text, &other);
-	log_error("%s says that it is a replica that belongs to another key, %s; if that machine has "
-		  "a new key now, untrust the old one", l->address, text);
+	alarms_raise(l->net->d->alarms, id, false,
+		     "%s says that it is a replica that belongs to another key, %s; if that machine has "
+		     "a new key now, untrust the old one", host_text(l).text, text);
 	daemon_event(l->net->d, "stranger", (struct bytes){0}, bytes_of(l->address),
 		     bytes_of("it says that it is a replica of another key"));
 	l->why_refused = true;
@@ -756,6 +761,14 @@ static void hello_of_peer(struct link *l, const struct wire_frame *f)
 	wire_get_str(f->params, "name", &name);
 	wire_get_uint(f->params, "seq", UINT64_MAX, &seq);
 	if (replica_id_eq(&id, &d->id)) {
+		if (l->proven) { /* it has another key, or it would not have come so far */
+			char key[KEY_ID_TEXT + 1];
+			key_id_write(key, &l->key);
+			alarms_raise(d->alarms, &id, false,
+				     "%s says that it is this replica, but has another key, %s: its "
+				     "state directory is a copy of this server's, or it lies",
+				     host_text(l).text, key);
+		}
 		l->why_refused = true;
 		link_bye(l, BYE_SELF, "this is this server itself");
 		return;

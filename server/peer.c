@@ -410,7 +410,8 @@ static void pack_have(struct peer *p, struct parcel *l, struct buf *out)
 	size_t array = wire_array_begin(out), n = 0;
 	for (size_t i = 0; i < l->n; i++) {
 		struct held_entry h;
-		if (!engine_held(e, l->rep, l->items[i].node, &h))
+		/* What has changed since comes later, under its new number. */
+		if (!engine_held(e, l->rep, l->items[i].node, &h) || h.seq != l->items[i].seq)
 			continue;
 		tree_path(engine_tree(e), l->items[i].node, &path);
 		wire_array(out, 5);

@@ -23,7 +23,7 @@ struct given {
 	const char *config, *directory, *name, *state, *socket, *join;
 	bool check_config;
 	struct option_list listen, peers;
-	int64_t trash_days, trash_percent, history_lines, rehash_days;
+	int64_t trash_days, trash_percent, history_lines, rehash_days, peer_entries;
 	int log_level;
 	bool plain, help, version;
 };
@@ -57,6 +57,9 @@ static const struct option_def options[] = {
 	 .most = 100000000, .help = "how many changes are remembered", .standard = "1000000"},
 	{.name = "rehash-days", .type = OPTION_NUMBER, .argument = "DAYS", FIELD(rehash_days),
 	 .most = 3650, .help = "in how many every file is read again, 0: never", .standard = "30"},
+	{.name = "peer-entries", .type = OPTION_NUMBER, .argument = "ENTRIES", FIELD(peer_entries),
+	 .most = 1000000000, .help = "as many files and folders are taken from one peer",
+	 .standard = "5000000"},
 	{.name = "join", .type = OPTION_TEXT, .argument = "FILE", FIELD(join),
 	 .help = "become a peer by the invitation in FILE, - for standard input",
 	 .only = OPTION_ON_LINE},
@@ -292,6 +295,9 @@ static bool take_all(struct settings *s, const struct given *g, const struct opt
 	s->plain = g->plain;
 	s->trash_days = (unsigned)g->trash_days;
 	s->rehash_days = (unsigned)g->rehash_days;
+	if (!g->peer_entries)
+		return wrong(out, "peer-entries: at least 1");
+	s->peer_entries = (uint64_t)g->peer_entries;
 	s->trash_percent = (unsigned)g->trash_percent;
 	s->history_lines = (size_t)g->history_lines;
 	return take_listen(s, g->listen.n ? &g->listen : &standard, out) &&
@@ -310,7 +316,7 @@ static void add_help(struct buf *out)
 
 static const struct given defaults = {
 	.log_level = LEVEL_INFO, .trash_days = 30, .trash_percent = 10, .history_lines = 1000000,
-	.rehash_days = 30,
+	.rehash_days = 30, .peer_entries = 5000000,
 };
 
 /* The command line; and if it names a file, that first, and the command line on top of it. */
@@ -417,6 +423,7 @@ int settings_again(struct settings *s, int argc, char **argv, struct settings *o
 	s->trash_percent = fresh.trash_percent;
 	s->history_lines = fresh.history_lines;
 	s->rehash_days = fresh.rehash_days;
+	s->peer_entries = fresh.peer_entries;
 	s->log_level = fresh.log_level;
 	old->peers = s->peers;
 	old->n_peers = s->n_peers;

@@ -33,6 +33,7 @@ struct settings {
 	unsigned trash_percent;  /* of the disk: as long as they take no more */
 	size_t history_lines;    /* of the journal */
 	unsigned rehash_days;    /* every file is read again in this time; 0: never */
+	uint64_t peer_entries;   /* as many are taken from one peer */
 	enum log_level log_level;
 	struct invitation invitation; /* address NULL: none */
 	bool plain; /* no TLS; all addresses are loopback then */

@@ -2,6 +2,7 @@
 #include "config.h"
 #include "status.h"
 
+#include "alarms.h"
 #include "disk.h"
 #include "format.h"
 #include "keyring.h"
@@ -217,6 +218,15 @@ static void add_note(struct buf *out, size_t *n, const char *fmt, ...)
 	++*n;
 }
 
+/* Connected, and for some time now. */
+static bool is_good_again(const struct daemon *d, const struct replica_id *who)
+{
+	enum { GOOD_S = 10 };
+	struct net_contact k;
+	return net_contact_of(d->net, who, &k) && strcmp(k.state, "connected") == 0 &&
+	       daemon_wall_ns() - k.since_ns >= GOOD_S * INT64_C(1000000000);
+}
+
 static void pack_notes(struct daemon *d, const struct engine_status *s, struct buf *out)
 {
 	size_t mark = wire_array_begin(out), n = 0;
@@ -247,6 +257,10 @@ static void pack_notes(struct daemon *d, const struct engine_status *s, struct b
 		add_note(out, &n,
 			 "the file system cannot swap two names: replacing a file leaves a small "
 			 "window");
+	const struct alarm *alarm;
+	for (size_t i = 0; (alarm = alarms_at(d->alarms, i)); i++)
+		if (!alarm->passing || !is_good_again(d, &alarm->who))
+			add_note(out, &n, "%s", alarm->text);
 	for (size_t i = 0; net_contact(d->net, i, &k); i++)
 		if (k.error[0])
 			add_note(out, &n, "%s: %s", k.address, k.error);

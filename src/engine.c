@@ -788,16 +788,21 @@ size_t scratch_add_path(struct engine *e, node_t n)
 
 /* ---- life ---- */
 
-int engine_intern(struct engine *e, const struct replica_id *id)
+int replica_number(struct engine *e, const struct replica_id *id, size_t places)
 {
 	for (size_t i = 0; i < e->n_reps; i++)
 		if (replica_id_eq(&e->ids[i], id))
 			return (int)i;
-	if (e->n_reps == REPLICAS_MAX)
+	if (e->n_reps >= places)
 		return -24; /* EMFILE */
 	e->ids[e->n_reps] = *id;
 	e->reps[e->n_reps] = (struct replica){.name = xstrdup(""), .address = xstrdup(""), .peer = -1};
 	return (int)e->n_reps++;
+}
+
+int engine_intern(struct engine *e, const struct replica_id *id)
+{
+	return replica_number(e, id, REPLICAS_MAX - PEERS_MAX);
 }
 
 struct engine *engine_new(const struct engine_config *config)
@@ -812,7 +817,7 @@ struct engine *engine_new(const struct engine_config *config)
 	e->slots[NODE_ROOT].kind = KIND_DIR;
 	e->counter = e->counter_stored = config->counter;
 	e->name = xstrdup(config->name);
-	engine_intern(e, &config->id);
+	replica_number(e, &config->id, REPLICAS_MAX);
 	free(e->reps[0].name);
 	e->reps[0].name = xstrdup(config->name);
 	e->reps[0].member = e->reps[0].reachable = true;
@@ -882,6 +887,16 @@ void engine_free(struct engine *e)
 		free(arrays[i]);
 	tree_free(e->tree);
 	free(e);
+}
+
+void engine_entries_max(struct engine *e, uint64_t n)
+{
+	e->entries_max = n;
+}
+
+void engine_id_is_new(struct engine *e, uint64_t until_ms)
+{
+	e->id_new_until_ms = until_ms;
 }
 
 void engine_time(struct engine *e, int64_t wall_ns, uint64_t mono_ms)
@@ -1156,7 +1171,7 @@ int engine_load_replica(struct engine *e, rep_t num, const struct replica_id *id
 	assert(!e->started);
 	if (num == 0)
 		return replica_id_eq(id, &e->ids[0]) ? 0 : -71;
-	if (num != e->n_reps || engine_intern(e, id) != num)
+	if (num != e->n_reps || replica_number(e, id, REPLICAS_MAX) != num)
 		return -71;
 	struct replica *r = &e->reps[num];
 	free(r->name);

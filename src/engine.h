@@ -34,6 +34,12 @@ void engine_free(struct engine *e);
 /* Every file is read again in this time, one by one while there is nothing else to do; 0: never, as
  * long as nothing else is said. */
 void engine_rehash(struct engine *e, uint64_t ms);
+/* As many paths are taken from one peer, and as many KiB of what it says of them; who sends more is
+ * dropped. 0: no limit, as long as nothing else is said. */
+void engine_entries_max(struct engine *e, uint64_t n);
+/* Until then, in mono ms, this replica's id is known to be as new as it seems: who claims to have seen
+ * changes of it that it never made is dropped, and is no reason to begin anew. */
+void engine_id_is_new(struct engine *e, uint64_t until_ms);
 
 /* wall: ns since 1970, for ranks and events. mono: ms, only grows. */
 void engine_time(struct engine *e, int64_t wall_ns, uint64_t mono_ms);

@@ -227,6 +227,7 @@ struct replica {
 	rep_t via;
 	bool member, reachable;
 	bool retired;               /* it lost its index, and has another id now */
+	uint64_t made, weight;      /* by what it said: paths that were not known, bytes of states */
 };
 
 struct peer {
@@ -376,6 +377,8 @@ struct engine {
 	bool report_dirty, started, loading, index_new;
 	enum { NOT_ROLLED_BACK, ROLLED_BACK, ROLLED_BACK_TOLD } rolled_back;
 	rep_t rolled_back_by;
+	uint64_t id_new_until_ms;   /* who claims to know more of this replica than it made lies */
+	uint64_t entries_max;       /* of one peer; 0: no limit */
 	char *halted;
 
 	/* What the current action points to. */
@@ -443,6 +446,8 @@ void held_update(struct engine *e, rep_t rep, node_t n, const struct held *h);
 void slot_phase(struct engine *e, node_t n, enum phase phase); /* of a slot with a want */
 void want_force(struct engine *e, node_t n); /* a want for what is had already: only the disk differs */
 /* A replica becomes, or is no more, a column of the table: every row is told. */
+/* The number of an id, if need be a new one below `places`; or -EMFILE. */
+int replica_number(struct engine *e, const struct replica_id *id, size_t places);
 void member_set(struct engine *e, rep_t rep, bool member);
 void slot_busy(struct engine *e, node_t n, bool busy);
 void slot_going(struct engine *e, node_t n, enum going going);

@@ -116,7 +116,7 @@ int engine_peer_up(struct engine *e, unsigned peer, const struct replica_id *id,
                    const char *address, uint64_t seq)
 {
 	assert(peer < PEERS_MAX && !e->peers[peer].up);
-	int rep = engine_intern(e, id);
+	int rep = replica_number(e, id, REPLICAS_MAX);
 	if (rep < 0)
 		return rep;
 	if (rep == 0)
@@ -180,12 +180,56 @@ static void drop(struct peer *p, const char *why)
 
 /* A peer has seen `counter` of this replica. What was announced was stored before, so a number that is not
  * known here means that the index is an old copy: its numbers would be used twice. */
-static void own_seen(struct engine *e, rep_t by, uint64_t counter)
+static void own_seen(struct engine *e, struct peer *p, uint64_t counter)
 {
 	if (counter <= e->counter || e->rolled_back || MUTANT(COUNTER_REUSED))
 		return;
+	if (e->mono_ms < e->id_new_until_ms) {
+		drop(p, "it speaks of changes of this replica that were never made");
+		return;
+	}
 	e->rolled_back = ROLLED_BACK;
-	e->rolled_back_by = by;
+	e->rolled_back_by = p->rep;
+}
+
+/* ---- what a peer makes us remember ---- */
+
+enum { ENTRY_WEIGHT = 1024 };
+
+static node_t add_node_of(struct engine *e, struct peer *p, struct bytes path)
+{
+	size_t before = tree_count(e->tree);
+	node_t n = add_node(e, path);
+	e->reps[p->rep].made += tree_count(e->tree) - before;
+	return n;
+}
+
+static uint64_t weight(const struct state *s)
+{
+	uint64_t bytes = s->n_heads * sizeof(*s->heads) + s->context.n * sizeof(*s->context.dots);
+	for (size_t i = 0; i < s->n_heads; i++)
+		if (s->heads[i].kind == KIND_SYMLINK)
+			bytes += s->heads[i].size;
+	return bytes;
+}
+
+static void weigh(struct engine *e, struct peer *p, uint64_t before, uint64_t after)
+{
+	uint64_t *w = &e->reps[p->rep].weight;
+	if (after >= before)
+		*w += after - before;
+	else
+		*w -= before - after < *w ? before - after : *w;
+}
+
+/* `rep`: of which it speaks. */
+static const char *too_much(const struct engine *e, const struct peer *p, rep_t rep)
+{
+	const struct replica *r = &e->reps[p->rep];
+	uint64_t max = e->entries_max;
+	if (!max || (r->made <= max && r->weight / ENTRY_WEIGHT <= max && e->reps[rep].n_held <= max))
+		return NULL;
+	return "it has more entries than are taken from one peer (option peer-entries)";
 }
 
 void engine_peer_sync(struct engine *e, unsigned peer, const struct seen *seen, size_t n)
@@ -203,7 +247,7 @@ void engine_peer_sync(struct engine *e, unsigned peer, const struct seen *seen, 
 			continue;
 		peer_reps_grow(e, p);
 		if (rep == 0) {
-			own_seen(e, p->rep, seen[i].merged);
+			own_seen(e, p, seen[i].merged);
 			p->sent_to = seen[i].merged;
 			e->reps[p->rep].acked = seen[i].merged;
 		} else if (seen[i].known > p->relayed_to[rep]) {
@@ -257,7 +301,7 @@ static void attach_data(struct engine *e, node_t n, const struct head *w, struct
 
 static void merge_entry(struct engine *e, struct peer *p, struct index_entry *in)
 {
-	node_t n = add_node(e, in->path);
+	node_t n = add_node_of(e, p, in->path);
 	struct slot *s = slot_of(e, n);
 	const struct head *w = state_winner(&in->state, e->ids);
 	struct held h = {in->seq, state_stamp(&in->state, e->ids), content_mark(w),
@@ -272,6 +316,7 @@ static void merge_entry(struct engine *e, struct peer *p, struct index_entry *in
 	struct update u = {.what = UPDATE_WANT, .want = state_copy(target_of(e, n))};
 	state_merge(&u.want, &in->state);
 	found_but_deleted(e, n, &in->state, &u.want);
+	weigh(e, p, weight(target_of(e, n)), weight(&u.want));
 	if (state_eq(&u.want, target_of(e, n)))
 		state_release(&u.want);
 	else
@@ -300,7 +345,7 @@ int engine_peer_index(struct engine *e, unsigned peer, uint64_t to, bool more,
 		last = entries[i].seq;
 		const struct version *c = &entries[i].state.context;
 		if (c->n && c->dots[0].rep == 0)
-			own_seen(e, p->rep, c->dots[0].counter);
+			own_seen(e, p, c->dots[0].counter);
 	}
 	if (to > COUNTER_MAX)
 		*why = "sequence number out of range";
@@ -309,6 +354,8 @@ int engine_peer_index(struct engine *e, unsigned peer, uint64_t to, bool more,
 	if (!p->burst)
 		held_begin(e, p->rep);
 	for (size_t i = 0; i < n; i++) {
+		if (!*why)
+			*why = too_much(e, p, p->rep);
 		if (!*why)
 			merge_entry(e, p, &entries[i]);
 		state_release(&entries[i].state);
@@ -345,13 +392,19 @@ int engine_peer_have(struct engine *e, unsigned peer, rep_t rep, uint64_t to,
 		p->relayed_to[rep] = to; /* it need not be told what it told us */
 	if (rep == 0)
 		return 0;
+	uint64_t last = 0;
 	for (size_t i = 0; i < n; i++) {
-		if (entries[i].seq > to || entries[i].kind > KIND_SYMLINK ||
+		/* In order, so that each finds its place in the log at once. */
+		if (entries[i].seq <= last || entries[i].seq > to || entries[i].kind > KIND_SYMLINK ||
 		    tree_count(e->tree) >= TREE_NODES_MAX - PATH_DEPTH_MAX) {
 			*why = "entry out of range";
 			return -EPROTO;
 		}
-		node_t node = add_node(e, entries[i].path);
+		*why = too_much(e, p, rep);
+		if (*why)
+			return -EPROTO;
+		last = entries[i].seq;
+		node_t node = add_node_of(e, p, entries[i].path);
 		const struct slot *s = slot_of(e, node);
 		if (s->n_held >= rep && s->held[rep - 1].seq >= entries[i].seq)
 			continue;
@@ -417,11 +470,12 @@ int engine_peer_report(struct engine *e, unsigned peer, const struct report *in,
 		return 0;
 	problems_clear(e, rep);
 	for (size_t i = 0; i < in->n_listed && i < PROBLEMS_SENT_MAX; i++) {
-		if (path_check(in->problems[i].path) || tree_count(e->tree) >= TREE_NODES_MAX)
+		if (path_check(in->problems[i].path) || tree_count(e->tree) >= TREE_NODES_MAX ||
+		    too_much(e, p, p->rep))
 			continue;
 		char *reason = NULL;
 		set_text(&reason, in->problems[i].reason);
-		node_t n = add_node(e, in->problems[i].path);
+		node_t n = add_node_of(e, p, in->problems[i].path);
 		problem_set(e, rep, n, reason);
 		if (in->problems[i].held)
 			problem_set_held(e, rep, n);

@@ -909,6 +909,130 @@ START_TEST(no_peer_can_break_it)
 }
 END_TEST
 
+/* One file at `path`, made by the replica `maker`, or what is left of it when it is gone. */
+static struct index_entry entry_of(struct engine *e, const char *path, uint64_t seq, uint8_t maker)
+{
+	struct replica_id id = {{maker}};
+	struct head h = {.dot = {seq, (rep_t)engine_intern(e, &id)}, .rank = 1, .kind = KIND_FILE,
+	                 .size = 1};
+	struct state s = {0};
+	state_add_head(&s, &h);
+	return (struct index_entry){.path = bytes_of(path), .seq = seq, .state = s};
+}
+
+START_TEST(a_peer_may_bring_only_so_much)
+{
+	struct engine_config config = {{{1}}, "me", 0, 1};
+	struct engine *e = engine_new(&config);
+	struct replica_id greedy = {{2}}, modest = {{3}};
+	const char *why;
+	char path[64];
+	uint64_t seq = 0, taken = 0;
+	int r = 0;
+	engine_entries_max(e, 100);
+	engine_start(e, true);
+	ck_assert_int_eq(engine_peer_up(e, 0, &greedy, "greedy", "", 0), 0);
+	ck_assert_int_eq(engine_peer_up(e, 1, &modest, "modest", "", 0), 0);
+	/* Folders on the way count as well; what it says again does not. */
+	while (r == 0 && seq < 10000) {
+		snprintf(path, sizeof(path), "d/%u/f", (unsigned)(++seq % 5 ? 1 : ++taken));
+		struct index_entry in = entry_of(e, path, seq, 2);
+		r = engine_peer_index(e, 0, seq, false, &in, 1, &why);
+	}
+	ck_assert_int_eq(r, -EPROTO);
+	ck_assert(strstr(why, "peer-entries"));
+	ck_assert_uint_ge(taken, 45);
+	ck_assert_uint_le(taken, 60);
+	/* So do the names that it puts into the mouths of others, and into its report. */
+	struct held_entry held = {bytes_of("of another"), 1, 1, 1, KIND_FILE};
+	size_t nodes = tree_count(engine_tree(e));
+	ck_assert_int_eq(engine_peer_have(e, 0, 2, 1, &held, 1, &why), -EPROTO);
+	struct problem problem = {.path = bytes_of("in a report"), .reason = bytes_of("r")};
+	struct report report = {.id = greedy, .n = 1, .problems = &problem, .n_listed = 1};
+	ck_assert_int_eq(engine_peer_report(e, 0, &report, &why), 0);
+	ck_assert_uint_eq(tree_count(engine_tree(e)), nodes);
+	/* The others do not pay for it. */
+	for (seq = 1; seq <= 40; seq++) {
+		snprintf(path, sizeof(path), "modest/%u", (unsigned)seq);
+		struct index_entry in = entry_of(e, path, seq, 3);
+		ck_assert_int_eq(engine_peer_index(e, 1, seq, false, &in, 1, &why), 0);
+	}
+	engine_free(e);
+}
+END_TEST
+
+START_TEST(a_peer_may_bring_only_so_many_bytes)
+{
+	struct engine_config config = {{{1}}, "me", 0, 1};
+	struct engine *e = engine_new(&config);
+	struct replica_id greedy = {{2}};
+	uint8_t target[SYMLINK_MAX];
+	const char *why;
+	uint64_t seq = 0;
+	int r = 0;
+	memset(target, 'x', sizeof(target));
+	engine_entries_max(e, 100);
+	engine_start(e, true);
+	ck_assert_int_eq(engine_peer_up(e, 0, &greedy, "greedy", "", 0), 0);
+	/* Ever more heads at one path, each with the longest target. */
+	while (r == 0 && seq < 150) {
+		struct replica_id maker = {{9, (uint8_t)++seq}};
+		struct head h = {.dot = {1, (rep_t)engine_intern(e, &maker)}, .rank = 1,
+		                 .kind = KIND_SYMLINK, .target = target, .size = sizeof(target)};
+		memcpy(h.hash, &seq, sizeof(seq));
+		struct state s = {0};
+		state_add_head(&s, &h);
+		char path[16];
+		snprintf(path, sizeof(path), "f%u", (unsigned)seq / 50);
+		struct index_entry in = {.path = bytes_of(path), .seq = seq, .state = s};
+		r = engine_peer_index(e, 0, seq, false, &in, 1, &why);
+	}
+	ck_assert_int_eq(r, -EPROTO);
+	ck_assert_uint_lt(seq, 60);
+	engine_free(e);
+}
+END_TEST
+
+START_TEST(ids_of_strangers_leave_places_for_peers)
+{
+	struct engine_config config = {{{1}}, "me", 0, 1};
+	struct engine *e = engine_new(&config);
+	unsigned taken = 0;
+	engine_start(e, true);
+	for (unsigned i = 0; i < 1000; i++) {
+		struct replica_id id = {{7, (uint8_t)i, (uint8_t)(i >> 8)}};
+		taken += engine_intern(e, &id) >= 0;
+	}
+	ck_assert_uint_lt(taken, REPLICAS_MAX);
+	for (unsigned peer = 0; peer < 64; peer++) {
+		struct replica_id id = {{8, (uint8_t)peer}};
+		ck_assert_int_eq(engine_peer_up(e, peer, &id, "good", "", 0), 0);
+	}
+	engine_free(e);
+}
+END_TEST
+
+START_TEST(a_new_id_is_not_talked_away)
+{
+	struct engine_config config = {{{1}}, "me", 7, 1};
+	struct engine *e = engine_new(&config);
+	struct replica_id other = {{2}};
+	struct action a = {0};
+	engine_id_is_new(e, 1000);
+	engine_start(e, false);
+	ck_assert_int_eq(engine_peer_up(e, 0, &other, "other", "", 3), 0);
+	engine_peer_sync(e, 0, &(struct seen){config.id, 8, 8}, 1);
+	ck_assert_uint_eq(drain(e, ACT_DROP, &a), 1);
+	ck_assert(strstr(a.text, "never made"));
+	engine_peer_down(e, 0);
+	engine_time(e, 0, 1000); /* later it may be an image of this machine that was set back */
+	ck_assert_int_eq(engine_peer_up(e, 0, &other, "other", "", 3), 0);
+	engine_peer_sync(e, 0, &(struct seen){config.id, 8, 8}, 1);
+	ck_assert_uint_eq(drain(e, ACT_ROLLED_BACK, &a), 1);
+	engine_free(e);
+}
+END_TEST
+
 /* Histories that found something once, and what. */
 START_TEST(remembered_histories)
 {
@@ -991,6 +1115,10 @@ int main(void)
 	tcase_add_test(rules, one_by_one_counts_together);
 	tcase_add_test(rules, folder_of_most_turns_into_a_file);
 	tcase_add_test(rules, no_peer_can_break_it);
+	tcase_add_test(rules, a_peer_may_bring_only_so_much);
+	tcase_add_test(rules, a_peer_may_bring_only_so_many_bytes);
+	tcase_add_test(rules, ids_of_strangers_leave_places_for_peers);
+	tcase_add_test(rules, a_new_id_is_not_talked_away);
 	tcase_add_test(rules, old_index_is_recognised);
 	tcase_add_test(rules, event_tells_what_changed);
 	tcase_add_test(rules, folder_seen_after_its_child_is_an_event);
