@@ -11,6 +11,7 @@
 #include <fcntl.h>
 
 #include "apply.h"
+#include "write_full.h"
 
 #define SYNC_EACH_MAX 8 /* more objects than this are synced by one sync of the file system */
 #define READ_FLAGS (O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
@@ -34,7 +35,6 @@ void trash_name(char *name, struct trash_stamp *stamp, struct bytes base);
 /* A name that nothing has, and that no other call gives out. */
 void trash_new_name(struct root *root, char name[TRASH_NAME_SIZE], struct bytes base);
 
-int write_full(int fd, const void *p, size_t len);
 /* Renames to a name that must be free: -EEXIST. */
 int rename_new(int from_dir, const char *from, int to_dir, const char *to);
 

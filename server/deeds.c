@@ -4,6 +4,7 @@
 
 #include "path.h"
 #include "wire.h"
+#include "write_full.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -193,20 +194,6 @@ void deeds_put(struct deeds *d, struct deed *deed)
 
 /* ---- the file --------------------------------------------------------------------------- */
 
-static int write_all(int fd, const uint8_t *p, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, p, len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n ? -errno : -EIO;
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 static bool read_file(const char *path, struct buf *out)
 {
 	struct stat st;
@@ -282,7 +269,7 @@ static int write_anew(struct deeds *d, const struct deed *last)
 		pack(&out, &now.items[n]);
 	pack(&out, last);
 	int fd = open(d->path_new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	int err = fd < 0 ? -errno : write_all(fd, out.data, out.len);
+	int err = fd < 0 ? -errno : write_full(fd, out.data, out.len);
 	if (!err && fsync(fd) < 0)
 		err = -errno;
 	if (fd >= 0)
@@ -308,7 +295,7 @@ int deeds_write(struct deeds *d, const struct deed *deed)
 	int fd = open(d->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	int err = fd < 0 || fstat(fd, &st) < 0 ? -errno : 0;
 	if (!err) {
-		err = write_all(fd, frame.data, frame.len);
+		err = write_full(fd, frame.data, frame.len);
 		if (err)
 			(void)!ftruncate(fd, st.st_size); /* half a frame would hide what follows */
 	}

@@ -2,6 +2,8 @@
 #include "config.h"
 #include "root.h"
 
+#include "write_full.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -122,20 +124,6 @@ static int mark_read(int own_fd, char id[ROOT_ID_TEXT + 1], int *fd)
 	return err;
 }
 
-static int write_all(int fd, const char *p, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, p, len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 static int mark_write(const struct root *root)
 {
 	static const char temporary[] = MARK_NAME ".new";
@@ -151,7 +139,7 @@ static int mark_write(const struct root *root)
 	int fd = openat(root->own_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	int err = write_all(fd, text, ROOT_ID_TEXT + 1);
+	int err = write_full(fd, text, ROOT_ID_TEXT + 1);
 	if (!err && fsync(fd) < 0)
 		err = -errno;
 	if (close(fd) < 0 && !err)

@@ -26,21 +26,6 @@ void tmp_name(char name[TMP_NAME_SIZE], char letter, uint64_t number)
 	snprintf(name, TMP_NAME_SIZE, "%c%llu", letter, (unsigned long long)number);
 }
 
-int write_full(int fd, const void *p, size_t len)
-{
-	const uint8_t *at = p;
-	while (len) {
-		ssize_t n = write(fd, at, len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		at += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 int tmp_open(struct root *root, struct tmp **out)
 {
 	char name[TMP_NAME_SIZE];

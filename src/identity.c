@@ -2,6 +2,8 @@
 #include "config.h"
 #include "identity.h"
 
+#include "write_full.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
@@ -113,20 +115,6 @@ static int no_passphrase(char *to, int size, int writing, void *ctx)
 	return -1;
 }
 
-static int write_all(int fd, const char *p, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, p, len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 /* Makes a key and puts it under its name, unless somebody else did so meanwhile. The name is there
  * only with the whole key, durable. 0 or a negative errno. */
 static int make_key(int dir)
@@ -143,7 +131,7 @@ static int make_key(int dir)
 	if (fd < 0) {
 		r = -errno;
 	} else {
-		r = write_all(fd, text, len);
+		r = write_full(fd, text, len);
 		if (r == 0 && fsync(fd) < 0)
 			r = -errno;
 		close(fd);

@@ -3,6 +3,7 @@
 #include "log.h"
 
 #include "text.h"
+#include "write_full.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -64,19 +65,6 @@ static void add_head(struct buf *line, enum log_level level)
 	buf_addf(line, "%s %s: ", date, levels[level].text);
 }
 
-static void write_all(const uint8_t *p, size_t len)
-{
-	while (len) {
-		ssize_t n = write(STDERR_FILENO, p, len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return;
-		p += n;
-		len -= (size_t)n;
-	}
-}
-
 static __attribute__((format(printf, 3, 0))) void log_line(enum log_level level,
 							   uint64_t left_out, const char *fmt,
 							   va_list ap)
@@ -91,7 +79,7 @@ static __attribute__((format(printf, 3, 0))) void log_line(enum log_level level,
 		if (left_out)
 			buf_addf(&line, " (%" PRIu64 " more like this were left out)", left_out);
 		buf_add_char(&line, '\n');
-		write_all(line.data, line.len);
+		(void)write_full(STDERR_FILENO, line.data, line.len);
 		buf_release(&line);
 		free(text);
 	}

@@ -3,6 +3,7 @@
 #include "terminal.h"
 
 #include "keys.h"
+#include "write_full.h"
 
 #include <curses.h>
 #include <errno.h>
@@ -72,19 +73,6 @@ bool terminal_is_utf8(void)
 
 /* ---- giving back ------------------------------------------------------------------------- */
 
-static void write_all(int fd, const char *p, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, p, len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return;
-		p += n;
-		len -= (size_t)n;
-	}
-}
-
 /* Only calls that are allowed in a signal handler. */
 static void replay_stderr(void)
 {
@@ -95,7 +83,7 @@ static void replay_stderr(void)
 	dup2(t.old_stderr, STDERR_FILENO);
 	lseek(t.held_stderr, 0, SEEK_SET);
 	while ((n = read(t.held_stderr, chunk, sizeof(chunk))) > 0)
-		write_all(t.old_stderr, chunk, (size_t)n);
+		(void)write_full(t.old_stderr, chunk, (size_t)n);
 	close(t.held_stderr);
 	close(t.old_stderr);
 	t.held_stderr = t.old_stderr = -1;
@@ -104,7 +92,7 @@ static void replay_stderr(void)
 static void on_crash(int sig)
 {
 	if (t.open && !t.away) {
-		write_all(STDOUT_FILENO, t.restore, t.restore_len);
+		(void)write_full(STDOUT_FILENO, t.restore, t.restore_len);
 		tcsetattr(STDIN_FILENO, TCSANOW, &t.saved);
 	}
 	replay_stderr();
@@ -344,7 +332,7 @@ void terminal_copy(struct bytes text)
 	}
 	buf_addf(&out, "\a");
 	fflush(stdout);
-	write_all(STDOUT_FILENO, (const char *)out.data, out.len);
+	(void)write_full(STDOUT_FILENO, (const char *)out.data, out.len);
 	buf_release(&out);
 }
 
