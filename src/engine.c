@@ -104,18 +104,52 @@ bool node_live(const struct engine *e, node_t n)
 	return target_of(e, n)->n_heads || slot_of(e, n)->live;
 }
 
+bool named_after(const struct engine *e, node_t n, struct dot d)
+{
+	char rep[9];
+	struct buf name = {0};
+	struct bytes is = tree_name(e->tree, n);
+	replica_text(e, d.rep, rep);
+	path_conflict_name(&name, is, rep, d.counter);
+	bool same = bytes_eq(is, (struct bytes){name.data, name.len});
+	buf_release(&name);
+	return same;
+}
+
+const struct head *winner_content_of(const struct engine *e, node_t n, const struct state *s)
+{
+	if (s->n_heads > 1 && path_is_conflict_name(tree_name(e->tree, n)))
+		for (uint16_t i = 0; i < s->n_heads; i++)
+			if (s->heads[i].kind != KIND_DIR && named_after(e, n, s->heads[i].dot))
+				return &s->heads[i];
+	return state_winner_content(s, e->ids);
+}
+
+const struct head *winner_of(const struct engine *e, node_t n, const struct state *s)
+{
+	const struct head *w = state_winner(s, e->ids);
+	return w && w->kind != KIND_DIR ? winner_content_of(e, n, s) : w;
+}
+
 const struct head *shown_head(const struct engine *e, node_t n)
 {
 	const struct slot *s = slot_of(e, n);
 	if (!s->have || (s->kind != KIND_FILE && s->kind != KIND_SYMLINK))
 		return NULL;
-	const struct head *h = state_winner_content(s->have, e->ids);
+	const struct head *h = winner_content_of(e, n, s->have);
 	return h && h->kind == s->kind ? h : NULL;
+}
+
+bool is_missing_head(const struct engine *e, node_t n, const struct head *h)
+{
+	const struct head *shown = slot_of(e, n)->missing ? shown_head(e, n) : NULL;
+	return slot_of(e, n)->missing && (state_find(have_of(e, n), h->dot) ||
+	                                  (shown && h->dot.rep == 0 && head_same_content(h, shown)));
 }
 
 const struct head *target_head(const struct engine *e, node_t n, bool *dir)
 {
-	const struct head *h = state_winner(target_of(e, n), e->ids);
+	const struct head *h = winner_of(e, n, target_of(e, n));
 	*dir = slot_of(e, n)->live || (h && h->kind == KIND_DIR);
 	return h && *dir && h->kind != KIND_DIR ? NULL : h;
 }

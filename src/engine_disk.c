@@ -237,7 +237,7 @@ void consume_at(struct engine *e, node_t n, struct dot d)
 	const struct head *gone = n == NODE_NONE ? NULL : state_find(target_of(e, n), d);
 	if (!gone)
 		return;
-	struct dot own = next_dot(e, n);
+	struct dot own = named_after(e, n, d) ? (struct dot){.rep = 0, .counter = ++e->counter} : next_dot(e, n);
 	struct update u = {.what = UPDATE_WANT, .want = state_copy(target_of(e, n))};
 	const struct head *shown = shown_head(e, n);
 	gone = state_find(&u.want, d);
@@ -303,14 +303,36 @@ static bool own_pending_at(const struct engine *e, node_t n)
 	return target->n && target->dots[0].rep == 0 && target->dots[0].counter > known;
 }
 
-static void keep_own_heads(const struct engine *e, node_t n, struct state *have)
+/*
+ * What a change of n that is made now has seen there: all that the disk shows, and what earlier changes of this
+ * replica have seen, up to the first event whose outcome is not here yet. Its heads are those of this replica
+ * that only the target knows; what the disk showed is replaced.
+ */
+static struct state seen_at(const struct engine *e, node_t n)
 {
-	const struct state *t = target_of(e, n);
+	const struct state *old = have_of(e, n), *t = target_of(e, n);
 	const struct head *shown = shown_head(e, n);
+	struct state out = {.context = version_copy(&old->context), .mode = old->mode};
+	if (!own_pending_at(e, n))
+		return out;
+	for (uint16_t i = 0; i < t->context.n; i++) {
+		struct dot d = t->context.dots[i];
+		for (uint16_t k = 0; k < t->n_heads; k++) {
+			struct dot h = t->heads[k].dot;
+			if (h.rep == d.rep && h.counter <= d.counter && !version_has(&old->context, h))
+				d.counter = dot_eq(h, slot_of(e, n)->want->derived) ? 0 : h.counter - 1;
+		}
+		if (d.rep && d.counter)
+			version_add(&out.context, d);
+	}
+	if (version_has(&out.context, t->mode.dot))
+		out.mode = t->mode;
 	for (uint16_t i = 0; i < t->n_heads && t->heads[i].dot.rep == 0; i++)
-		if (!version_has(&have_of(e, n)->context, t->heads[i].dot) &&
+		if (!version_has(&old->context, t->heads[i].dot) &&
+		    !named_after(e, n, t->heads[i].dot) && /* copy_evade() */
 		    !(shown && head_same_content(shown, &t->heads[i])))
-			state_add_head(have, &t->heads[i]);
+			state_add_head(&out, &t->heads[i]);
+	return out;
 }
 
 static int64_t highest_rank(const struct state *s)
@@ -336,19 +358,17 @@ void local_delete(struct engine *e, node_t n)
 		struct update u = {.what = UPDATE_FACTS, .facts = gone};
 		slot_update(e, n, &u);
 		plan(e, n);
+		plan_around(e, n);
 		return;
 	}
-	struct state have = {0};
 	struct shown before = shown_now(e, n);
-	const struct head *shown = shown_head(e, n);
-	if (shown)
-		memcpy(have.gone, shown->hash, HASH_SIZE);
 	consume(e, n);
-	have.context = version_copy(&have_of(e, n)->context);
-	have.mode = have_of(e, n)->mode;
 	struct dot d = next_dot(e, n);
+	struct state have = seen_at(e, n);
+	const struct head *shown = shown_head(e, n);
+	if (shown && !have.n_heads)
+		memcpy(have.gone, shown->hash, HASH_SIZE);
 	version_add(&have.context, d);
-	keep_own_heads(e, n, &have);
 	local_update(e, n, &have, d.counter, &gone);
 	struct slot *s = slot_of(e, n);
 	if (!(s->flags & F_MOVED))
@@ -362,10 +382,11 @@ static void local_put(struct engine *e, node_t n, const struct found *f)
 	bool created = !have_of(e, n)->n_heads;
 	struct shown before = shown_now(e, n);
 	consume(e, n);
-	const struct state *old = have_of(e, n);
-	int64_t rank = highest_rank(old);
-	int64_t time = f->mtime_ns < e->wall_ns ? f->mtime_ns : e->wall_ns;
 	struct dot d = next_dot(e, n);
+	struct state have = MUTANT(INDEX_COVERS) ? state_copy(target_of(e, n)) : seen_at(e, n);
+	int64_t rank = highest_rank(have_of(e, n)), kept = highest_rank(&have);
+	int64_t time = f->mtime_ns < e->wall_ns ? f->mtime_ns : e->wall_ns;
+	rank = kept > rank ? kept : rank; /* what the disk shows has the name here */
 	struct head h = {.dot = d, .rank = time > rank ? time : rank, .mtime = f->mtime_ns,
 	                 .kind = f->kind};
 	if (f->kind != KIND_DIR) {
@@ -375,17 +396,22 @@ static void local_put(struct engine *e, node_t n, const struct found *f)
 	}
 	if (MUTANT(MTIME_WINS))
 		h.rank = f->mtime_ns > 0 ? f->mtime_ns : 0;
-	const struct state *seen = MUTANT(INDEX_COVERS) ? target_of(e, n) : old;
-	struct state have = {.context = version_copy(&seen->context), .mode = old->mode};
-	if (f->kind != KIND_SYMLINK && (!have.mode.dot.counter || have.mode.bits != f->mode)) {
+	if (MUTANT(INDEX_COVERS))
+		while (have.n_heads)
+			state_remove_head(&have, have.heads[0].dot);
+	const struct mode_reg *known = &have_of(e, n)->mode;
+	if (f->kind != KIND_SYMLINK && (!known->dot.counter || known->bits != f->mode)) {
 		int64_t least = rank_above(have.mode.rank);
 		have.mode = (struct mode_reg){h.rank > least ? h.rank : least, d, f->mode};
 	}
-	keep_own_heads(e, n, &have);
 	state_add_head(&have, &h);
 	struct disk_facts facts = facts_of(f);
 	local_update(e, n, &have, d.counter, &facts);
 	s = slot_of(e, n);
+	if (f->kind != KIND_SYMLINK && have_of(e, n)->mode.bits != f->mode && !s->want) {
+		want_force(e, n); /* others have set them, and that was to be done here yet */
+		plan(e, n);
+	}
 	s->flags &= (uint16_t)~F_FOUND;
 	bool first = first_walk(e) != NULL;
 	if (first && e->index_new)
@@ -494,7 +520,7 @@ static bool local_found(struct engine *e, node_t n, const struct found *f)
 		u.what |= UPDATE_HAVE | UPDATE_NO_WANT;
 		u.have = state_copy(&s->want->target);
 		slot_update(e, n, &u);
-		const struct head *w = state_winner(have_of(e, n), e->ids);
+		const struct head *w = winner_of(e, n, have_of(e, n));
 		const struct mode_reg *mode = &have_of(e, n)->mode;
 		if ((f->kind == KIND_FILE && w && w->mtime != f->mtime_ns) ||
 		    (f->kind != KIND_SYMLINK && mode->dot.counter && mode->bits != f->mode)) {

@@ -170,6 +170,7 @@ static void gone_quietly(struct engine *e, node_t n)
 	leave(e, n);
 	slot_update(e, n, &u);
 	plan(e, n);
+	plan_around(e, n);
 }
 
 /* If the content that it showed was the target, and nothing but that had not been noted yet: now it is. */
@@ -284,7 +285,7 @@ void held_follow(struct engine *e, node_t n)
 	const struct state *t = target_of(e, n);
 	bool all_new = t->n_heads != 0;
 	for (uint16_t i = 0; i < t->n_heads; i++)
-		all_new &= !state_find(have_of(e, n), t->heads[i].dot);
+		all_new &= !is_missing_head(e, n, &t->heads[i]);
 	if (!node_live(e, n) || all_new)
 		gone_quietly(e, n);
 }
@@ -601,7 +602,7 @@ bool held_failed(struct engine *e, node_t n)
 	if (!state_find(have_of(e, n), lacking->dot) && origin)
 		n = (node_t)*origin; /* it was to come back as the copy beside a newer one */
 	const struct state *have = have_of(e, n);
-	const struct head *h = state_winner_content(have, e->ids);
+	const struct head *h = winner_content_of(e, n, have);
 	if (slot_of(e, n)->kind != KIND_ABSENT || slot_of(e, n)->flags & F_JOB || !h ||
 	    !state_find(have, lacking->dot))
 		return false;

@@ -417,6 +417,13 @@ const struct head *shown_head(const struct engine *e, node_t n);
 bool in_conflict(const struct engine *e, node_t n);
 /* The first four bytes of a head's hash, as replicas tell each other who holds what; 0: none. */
 uint32_t content_mark(const struct head *h);
+/* As state_winner() and state_winner_content(), of a state of n; but the name of a conflict copy belongs to the
+ * head that it is named after, whatever else somebody puts there who does not know of it: a copy has no copy. */
+const struct head *winner_of(const struct engine *e, node_t n, const struct state *s);
+const struct head *winner_content_of(const struct engine *e, node_t n, const struct state *s);
+bool named_after(const struct engine *e, node_t n, struct dot d); /* is n the name of a copy of d? */
+/* Is h what n showed until it was missing? Its deletion, once that is an event, takes it away. */
+bool is_missing_head(const struct engine *e, node_t n, const struct head *h);
 /* What the target shows; *dir: a folder takes the name (the head may then be NULL). */
 const struct head *target_head(const struct engine *e, node_t n, bool *dir);
 
@@ -550,7 +557,7 @@ void want_discard(struct engine *e, struct want *w); /* what hangs on it: data, 
 /* Where the copy of a loser is, or would be (if `add`); NODE_NONE: nowhere, or no name is possible. */
 node_t copy_node(struct engine *e, node_t n, struct dot d, bool add);
 /* This replica is about to make a change of n, which then covers all its earlier ones there: a head of its
- * own whose copy n is to be, and that is not known there yet, gets another dot, and with it another copy. */
+ * own whose copy n is to be, and that n does not have yet, gets another dot, and with it another copy. */
 void copy_evade(struct engine *e, node_t n);
 /* The head may have gone, or may have won: then a copy that nobody has made yet is not needed. */
 void copy_unneeded(struct engine *e, node_t n, struct dot d);

@@ -303,7 +303,7 @@ static void merge_entry(struct engine *e, struct peer *p, struct index_entry *in
 {
 	node_t n = add_node_of(e, p, in->path);
 	struct slot *s = slot_of(e, n);
-	const struct head *w = state_winner(&in->state, e->ids);
+	const struct head *w = winner_of(e, n, &in->state);
 	struct held h = {in->seq, state_stamp(&in->state, e->ids), content_mark(w),
 	                 w ? w->kind : KIND_ABSENT};
 	if (s->n_held < p->rep || s->held[p->rep - 1].seq < in->seq)
@@ -640,7 +640,7 @@ static bool send_data(const struct engine *e, const struct peer *p, node_t n)
 	const struct slot *s = slot_of(e, n);
 	const struct head *shown = shown_head(e, n);
 	bool dir;
-	const struct head *w = state_winner(have_of(e, n), e->ids);
+	const struct head *w = winner_of(e, n, have_of(e, n));
 	(void)target_head(e, n, &dir);
 	if (!p->index_complete || !shown || shown->kind != KIND_FILE || shown != w || dir ||
 	    shown->size > INLINE_MAX || !shown->size)

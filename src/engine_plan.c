@@ -71,12 +71,25 @@ static void plan_children(struct engine *e, node_t n)
 
 static void drop_consumed(struct engine *e, node_t n);
 
+/* The copies of n that want something: one may wait for another. */
+static void plan_copies(struct engine *e, node_t n)
+{
+	for (node_t q = tree_first_child(e->tree, tree_parent(e->tree, n)); q != NODE_NONE;
+	     q = tree_next_sibling(e->tree, q)) {
+		const uint64_t *origin = slot_of(e, q)->want ? nodemap_get(&e->origin, q) : NULL;
+		if (origin && *origin == n)
+			plan(e, q);
+	}
+}
+
 void plan_around(struct engine *e, node_t n)
 {
 	const uint64_t *origin = nodemap_get(&e->origin, n);
 	if (origin) {
-		drop_consumed(e, (node_t)*origin);
-		plan(e, (node_t)*origin);
+		node_t of = (node_t)*origin;
+		drop_consumed(e, of);
+		plan(e, of);
+		plan_copies(e, of);
 	}
 	plan_children(e, n);
 	plan(e, tree_parent(e->tree, n));
@@ -175,6 +188,12 @@ void origins_load(struct engine *e)
 	}
 }
 
+/* Is n the name of the copy of d, a head of its sibling p, or of its own? */
+static bool copy_is_at(struct engine *e, node_t p, struct dot d, node_t n)
+{
+	return p == n ? named_after(e, n, d) : copy_node(e, p, d, false) == n;
+}
+
 static int by_dot_everywhere(const struct engine *e, struct dot a, struct dot b)
 {
 	int r = replica_id_compare(&e->ids[a.rep], &e->ids[b.rep]);
@@ -193,23 +212,33 @@ static void give_new_dot(struct engine *e, node_t n, struct dot d)
 	plan(e, n);
 }
 
+/* The head of this replica that the target has at p, whose copy n is to be, and that n does not have. */
+static const struct head *evades(struct engine *e, node_t p, node_t n)
+{
+	const struct state *t = target_of(e, p);
+	for (uint16_t i = 0; i < t->n_heads && t->heads[i].dot.rep == 0; i++)
+		if (t->heads[i].kind != KIND_DIR && !version_has(&have_of(e, n)->context, t->heads[i].dot) &&
+		    copy_is_at(e, p, t->heads[i].dot, n))
+			return &t->heads[i];
+	return NULL;
+}
+
 void copy_evade(struct engine *e, node_t n)
 {
-	struct dot evade[HEADS_MAX];
+	const struct head *h;
+	bool elsewhere = false;
 	if (!path_is_conflict_name(tree_name(e->tree, n)))
 		return;
 	for (node_t p = tree_first_child(e->tree, tree_parent(e->tree, n)); p != NODE_NONE;
 	     p = tree_next_sibling(e->tree, p)) {
-		const struct state *t = target_of(e, p);
-		size_t n_evade = 0;
-		for (uint16_t i = 0; p != n && i < t->n_heads && n_evade < HEADS_MAX; i++)
-			if (t->heads[i].dot.rep == 0 && t->heads[i].kind != KIND_DIR &&
-			    !version_has(&target_of(e, n)->context, t->heads[i].dot) &&
-			    copy_node(e, p, t->heads[i].dot, false) == n)
-				evade[n_evade++] = t->heads[i].dot;
-		for (size_t i = 0; i < n_evade; i++)
-			give_new_dot(e, p, evade[i]);
+		if (p == n || !(h = evades(e, p, n)))
+			continue;
+		give_new_dot(e, p, h->dot);
+		elsewhere = true;
 	}
+	/* Others have made it, and where it comes from it is no more. */
+	if (!elsewhere && (h = evades(e, n, n)))
+		give_new_dot(e, n, h->dot);
 }
 
 /* Is the head one that does not get the name? */
@@ -217,7 +246,7 @@ static bool is_loser(const struct engine *e, node_t n, const struct head *h)
 {
 	bool dir;
 	const struct head *w = target_head(e, n, &dir);
-	if (slot_of(e, n)->missing && state_find(have_of(e, n), h->dot))
+	if (is_missing_head(e, n, h))
 		return false; /* it is to be deleted, perhaps */
 	return h->kind != KIND_DIR && (dir || !head_same_content(h, w));
 }
@@ -309,9 +338,10 @@ static void drop_consumed(struct engine *e, node_t n)
 
 /*
  * Every head that does not get the name gets a copy beside it, unless its content shows already. The
- * copy has the loser's own dot, so all replicas make the same one. True once all are on the disk.
+ * copy has the loser's own dot, so all replicas make the same one. True once all are on the disk;
+ * `plan_them`: those that are not yet are planned again.
  */
-bool copies_ready(struct engine *e, node_t n)
+static bool copies_asked(struct engine *e, node_t n, bool plan_them)
 {
 	bool dir, ready = true;
 	if (MUTANT(LOSER_DROPPED))
@@ -342,7 +372,8 @@ bool copies_ready(struct engine *e, node_t n)
 		nodemap_put(&e->origin, q, n);
 		seen[n_seen++] = losers[i];
 		if (!state_find(have_of(e, q), losers[i]->dot)) {
-			plan(e, q);
+			if (plan_them)
+				plan(e, q);
 			ready = false;
 		}
 	}
@@ -354,6 +385,42 @@ bool copies_ready(struct engine *e, node_t n)
 			continue;
 		seen[n_seen++] = losers[i];
 		derive_copy(e, n, q, losers[i]);
+		ready = false;
+	}
+	state_release(&t);
+	return ready;
+}
+
+bool copies_ready(struct engine *e, node_t n)
+{
+	return copies_asked(e, n, true);
+}
+
+/*
+ * One copy stands for all losers of its content. If q is such a copy, and is to show something else, those that
+ * are not meant get copies of their own first. True once all are on the disk.
+ */
+static bool others_have_copies(struct engine *e, node_t q)
+{
+	bool dir, ready = true, asked = false;
+	const uint64_t *origin = nodemap_get(&e->origin, q);
+	const struct head *shown = shown_head(e, q), *w = target_head(e, q, &dir);
+	if (!origin || !shown || (w && head_same_content(w, shown)))
+		return true;
+	node_t p = (node_t)*origin;
+	struct state t = state_copy(target_of(e, p));
+	for (uint16_t i = 0; i < t.n_heads; i++) {
+		const struct head *h = &t.heads[i];
+		node_t own = copy_node(e, p, h->dot, false);
+		if (!head_same_content(h, shown) || !is_loser(e, p, h) || own == q ||
+		    (own != NODE_NONE && version_has(&have_of(e, own)->context, h->dot)))
+			continue;
+		if (!asked)
+			copies_asked(e, p, false);
+		asked = true;
+		own = copy_node(e, p, h->dot, false);
+		if (own == NODE_NONE || !state_find(target_of(e, own), h->dot))
+			continue; /* yet another copy shows it */
 		ready = false;
 	}
 	state_release(&t);
@@ -585,7 +652,7 @@ static void plan_symlink(struct engine *e, node_t n, const struct head *w)
 			plan(e, n);
 		return;
 	}
-	w = state_winner_content(target_of(e, n), e->ids);
+	w = winner_content_of(e, n, target_of(e, n));
 	struct op *op = batch_add(e, n, OP_SYMLINK);
 	op->source = SOURCE_DATA;
 	batch_data(e, w->target, w->size);
@@ -596,7 +663,7 @@ static void plan_symlink(struct engine *e, node_t n, const struct head *w)
 
 static struct op *write_op(struct engine *e, node_t n, enum op_source source)
 {
-	const struct head *w = state_winner_content(target_of(e, n), e->ids);
+	const struct head *w = winner_content_of(e, n, target_of(e, n));
 	struct op *op = batch_add(e, n, OP_WRITE);
 	op->source = source;
 	op->size = w->size;
@@ -731,7 +798,7 @@ static void plan_now(struct engine *e, node_t n, bool removals)
 	}
 	if (s->want->phase == PHASE_RETRY && s->want->retry_ms > e->mono_ms)
 		return;
-	if (!copies_ready(e, n) && !MUTANT(WINNER_FIRST)) {
+	if ((!copies_ready(e, n) || !others_have_copies(e, n)) && !MUTANT(WINNER_FIRST)) {
 		slot_phase(e, n, PHASE_WAITING);
 		return;
 	}
@@ -980,7 +1047,7 @@ static void op_done(struct engine *e, struct job_op *jo, const struct op *op)
 	struct slot *s = slot_of(e, n);
 	const struct state *old = have_of(e, n);
 	struct shown before = shown_now(e, n);
-	const struct head *w = state_winner(&jo->target, e->ids);
+	const struct head *w = winner_of(e, n, &jo->target);
 	rep_t author = newest_author(old, &jo->target, w);
 	bool was_conflict = old->n_heads > 1;
 	struct update u = {.what = UPDATE_FACTS,

@@ -221,8 +221,6 @@ static void run_look(struct sim *s, struct replica *r, struct look *l, const str
 	if (o && o->kind == KIND_FILE)
 		disk_sync_data(r, o);
 	disk_sync(r);
-	if (!l->unchanged)
-		oracle_noticed(s, r, path, o && o->kind != KIND_DIR ? o->content : CONTENT_EMPTY);
 	if (!o || l->unchanged || o->kind == KIND_DIR || o->kind == KIND_OTHER)
 		return;
 	content_hash(o->content, l->found.hash);
@@ -438,7 +436,7 @@ static void apply_one(struct sim *s, struct replica *r, struct job *j)
 		return;
 	disk_describe(o, &op->found);
 	j->placed[j->next] = o ? o->ino : 0;
-	oracle_noticed(s, r, path, o && o->kind != KIND_DIR ? o->content : CONTENT_EMPTY);
+	oracle_placed(s, r, path, o && o->kind != KIND_DIR ? o->content : CONTENT_EMPTY);
 	if (o && (o->kind == KIND_FILE || o->kind == KIND_SYMLINK))
 		oracle_durable(s, r, o->safe); /* contents are synced before they get a name */
 	hint_add(r, path, o ? HINT_TOUCHED : HINT_GONE);
@@ -659,6 +657,11 @@ static void answer(struct sim *s, struct replica *r, struct job *j)
 		break;
 	case ACT_APPLY:
 		engine_applied(e, j->id, j->ops, j->n);
+		for (size_t i = 0; i < j->n; i++) {
+			char path[PATH_CAP];
+			text_of(j->ops[i].path, path);
+			oracle_told(s, r, path);
+		}
 		intents_answered(r, j->id);
 		break;
 	case ACT_FETCH:

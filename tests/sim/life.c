@@ -59,6 +59,7 @@ void life_begin(struct sim *s, struct replica *r, bool fresh)
 		intents_release(r);
 	else
 		intents_tell(s, r);
+	oracle_told(s, r, NULL);
 	engine_start(r->e, fresh);
 	if (r->halted)
 		engine_halt(r->e, "unmounted");

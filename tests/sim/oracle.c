@@ -23,8 +23,8 @@ struct claim {
 	bool live;
 };
 
-/* What the engine of a replica saw last at a path. */
-struct noticed {
+/* What an op has put at a path, until its engine hears of that. */
+struct placed {
 	unsigned at;
 	char path[PATH_CAP];
 	content_t content;
@@ -41,7 +41,7 @@ struct oracle {
 	size_t n_claims, claims_cap;
 	struct { content_t *at; size_t n, cap; } written;
 	struct { char (*at)[PATH_CAP]; size_t n, cap; } removed; /* folders */
-	struct { struct noticed *at; size_t n, cap; } noticed;
+	struct { struct placed *at; size_t n, cap; } placed;
 	uint64_t durable[REPLICAS][(2 * KNOWN_CONTENTS) / 64];
 	struct fact facts[FACTS];
 	uint32_t gen;
@@ -58,7 +58,7 @@ struct oracle *oracle_new(void)
 
 void oracle_clear(struct oracle *o)
 {
-	o->n_claims = o->written.n = o->removed.n = o->noticed.n = o->n_facts = 0;
+	o->n_claims = o->written.n = o->removed.n = o->placed.n = o->n_facts = 0;
 	memset(o->durable, 0, sizeof(o->durable));
 	o->gen++;
 	o->evil = o->rolled_back = false;
@@ -69,7 +69,7 @@ void oracle_free(struct oracle *o)
 	free(o->claims);
 	free(o->written.at);
 	free(o->removed.at);
-	free(o->noticed.at);
+	free(o->placed.at);
 	free(o->before.at);
 	free(o);
 }
@@ -130,36 +130,66 @@ static bool made_elsewhere(const struct sim *s, const struct replica *r, const c
 	return false;
 }
 
-static struct noticed *noticed_at(struct oracle *o, const struct replica *r, const char *path)
+static struct placed *placed_at(struct oracle *o, const struct replica *r, const char *path)
 {
-	for (size_t i = 0; i < o->noticed.n; i++)
-		if (o->noticed.at[i].at == r->at && strcmp(o->noticed.at[i].path, path) == 0)
-			return &o->noticed.at[i];
+	for (size_t i = 0; i < o->placed.n; i++)
+		if (o->placed.at[i].at == r->at && strcmp(o->placed.at[i].path, path) == 0)
+			return &o->placed.at[i];
 	return NULL;
 }
 
-void oracle_noticed(struct sim *s, const struct replica *r, const char *path, content_t c)
+void oracle_placed(struct sim *s, const struct replica *r, const char *path, content_t c)
 {
 	struct oracle *o = s->oracle;
-	struct noticed *at = noticed_at(o, r, path);
+	struct placed *at = placed_at(o, r, path);
 	if (!at) {
-		GROW(o->noticed.at, o->noticed.cap, o->noticed.n + 1);
-		at = &o->noticed.at[o->noticed.n++];
-		*at = (struct noticed){.at = r->at};
+		GROW(o->placed.at, o->placed.cap, o->placed.n + 1);
+		at = &o->placed.at[o->placed.n++];
+		*at = (struct placed){.at = r->at};
 		memcpy(at->path, path, strlen(path) + 1);
 	}
 	at->content = c;
 }
 
+void oracle_told(struct sim *s, const struct replica *r, const char *path)
+{
+	struct oracle *o = s->oracle;
+	for (size_t i = o->placed.n; i-- > 0; )
+		if (o->placed.at[i].at == r->at && (!path || strcmp(o->placed.at[i].path, path) == 0))
+			o->placed.at[i] = o->placed.at[--o->placed.n];
+}
+
+static content_t content_of(const struct oracle *o, const struct head *h);
+
+/*
+ * "Event: one user change of one path"; "same content: no event". What differed in between, and was
+ * neither announced nor is to be, since nobody looked, or a deletion had not been judged yet, or the
+ * program ended first, is no change when the content that the engine knows is there again.
+ */
+static bool unchanged(const struct sim *s, const struct replica *r, const char *path, content_t c)
+{
+	const struct placed *placed = placed_at(s->oracle, r, path);
+	struct entry_view v;
+	if (placed)
+		return placed->content == c;
+	node_t n = tree_find(engine_tree(r->e), bytes_of(path));
+	if (n == NODE_NONE || !engine_entry(r->e, n, &v))
+		return false;
+	const struct head *h = v.shown;
+	for (uint16_t i = 0; !v.shown && i < v.state->n_heads; i++) /* not there, and that is no event yet */
+		if (v.state->heads[i].kind != KIND_DIR && (!h || v.state->heads[i].rank > h->rank))
+			h = &v.state->heads[i];
+	return h && content_of(s->oracle, h) == c;
+}
+
 void oracle_put(struct sim *s, const struct replica *r, const char *path, content_t c)
 {
 	struct oracle *o = s->oracle;
-	const struct noticed *known = noticed_at(o, r, path);
 	oracle_written(s, c);
 	if (c == CONTENT_EMPTY || c >= TORN_FIRST)
 		return;
-	if (known && known->content == c)
-		return; /* put back before anybody saw that it was away: that is no change */
+	if (unchanged(s, r, path, c))
+		return;
 	if (made_elsewhere(s, r, path, c))
 		return; /* the same as what is on its way here: that is no event of its own */
 	claim(o, path, c);

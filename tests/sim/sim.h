@@ -352,8 +352,10 @@ void oracle_free(struct oracle *o);
 void oracle_put(struct sim *s, const struct replica *r, const char *path, content_t c);
 void oracle_take(struct sim *s, const struct replica *r, const struct object *o);
 void oracle_written(struct sim *s, content_t c); /* bytes that exist from now on, but need not stay */
-/* The engine learns, or brings about, that this is at the path. */
-void oracle_noticed(struct sim *s, const struct replica *r, const char *path, content_t c);
+/* An op has put this there (CONTENT_EMPTY: nothing, or a folder); its engine hears of it (path NULL: of all,
+ * or never). */
+void oracle_placed(struct sim *s, const struct replica *r, const char *path, content_t c);
+void oracle_told(struct sim *s, const struct replica *r, const char *path);
 void oracle_dir_removed(struct sim *s, const char *path);
 /* The engine takes an object off this disk (or replaces it): may it? Before it is done. */
 void oracle_displaces(struct sim *s, struct replica *r, const struct object *o);
