@@ -23,6 +23,16 @@ static int print_id(const struct settings *settings)
 	return r < 0 || fflush(stdout) != 0;
 }
 
+static int run(struct settings *settings, int argc, char **argv)
+{
+	struct buf problem = {0};
+	bool found = settings_look_up(settings, &problem);
+	if (!found)
+		log_error("%.*s", (int)problem.len, (const char *)problem.data);
+	buf_release(&problem);
+	return found ? daemon_main(settings, argc, argv) : 1;
+}
+
 int main(int argc, char **argv)
 {
 	struct settings settings;
@@ -38,7 +48,7 @@ int main(int argc, char **argv)
 		status = print_id(&settings);
 	if (r == SETTINGS_RUN) {
 		log_init(settings.log_level);
-		status = daemon_main(&settings, argc, argv);
+		status = run(&settings, argc, argv);
 	}
 	settings_release(&settings);
 	return status;

@@ -6,6 +6,7 @@
 #include "alarms.h"
 #include "conn.h"
 #include "keyring.h"
+#include "lookup.h"
 #include "message.h"
 #include "peer.h"
 #include "secure.h"
@@ -31,6 +32,7 @@ enum {
 	DIAL_TIMEOUT_S = 10,
 	RETRY_MIN_S = 1,
 	RETRY_MAX_S = 300,
+	REFUSED_RETRY_S = 20,    /* a person can say otherwise at any moment */
 	GOOD_SESSION_S = 10,     /* one that lasted so long begins the back-off anew */
 	STRANGER_RETRY_S = 3,    /* while a person there is to say yes */
 	FROM_HOST = 4,           /* strangers of one address at once, */
@@ -60,7 +62,10 @@ enum dial_state {
 struct dial {
 	struct net *net;
 	char *text;        /* HOST:PORT */
-	struct address at;
+	struct address at; /* or a name */
+	struct lookup *lookup;  /* what is its address? */
+	struct addresses found_at; /* these are */
+	size_t next;       /* of them, to be tried */
 	bool has_key;      /* that is expected there: */
 	struct key_id key;
 	bool has_found;    /* what was there the last time: */
@@ -75,6 +80,7 @@ struct dial {
 	struct replica_id id;
 	bool tried;        /* to the end, whatever it was */
 	bool refused;      /* will not do until somebody changes something */
+	double longest;    /* between two attempts, seconds */
 	uint64_t tries;    /* since it was last connected */
 	int64_t since_ns;
 	char error[TEXT_MAX];
@@ -109,6 +115,7 @@ struct link {
 	char address[128];
 	char why[TEXT_MAX];  /* what the other side, or we, gave as the reason */
 	bool why_refused;    /* and that trying again soon is no use */
+	bool why_person;     /* and that a person there said so */
 	bool why_duplicate;
 	bool why_stranger;   /* it waits for a person there */
 	int64_t since_ns;
@@ -139,6 +146,8 @@ static void dial_plan(struct dial *dial, double seconds);
 static double jitter(double seconds);
 static void dial_soon(struct dial *dial, bool good);
 static void dial_end(struct dial *dial, const char *error, bool refused);
+static bool dial_next(struct dial *dial);
+static bool dial_busy(const struct dial *dial);
 
 /* ---- listeners ------------------------------------------------------------------------- */
 
@@ -188,9 +197,12 @@ static bool host_is_good(const struct net *net, const struct host *host)
 		if (host_eq(&net->good[i], host))
 			return true;
 	for (size_t i = 0; i < net->n_dials; i++) {
-		struct host called = host_of(&net->dials[i]->at.sa);
-		if (host_eq(&called, host))
-			return true;
+		const struct addresses *called = &net->dials[i]->found_at;
+		for (size_t k = 0; k < called->n; k++) {
+			struct host there = host_of(&called->at[k].sa);
+			if (host_eq(&there, host))
+				return true;
+		}
 	}
 	return false;
 }
@@ -338,7 +350,7 @@ static bool listen_tcp(struct net *net, const struct settings_address *at, struc
 		net->address = xstrdup((const char *)text.data);
 	buf_release(&text);
 	listener_add(net, fd, false);
-	net->listeners[net->n_listeners - 1].at = (struct address){bound, len};
+	net->listeners[net->n_listeners - 1].at = (struct address){.sa = bound, .sa_len = len};
 	return true;
 failed:;
 	int e = errno;
@@ -615,12 +627,13 @@ static void link_leave(struct link *l)
 		struct dial *dial = l->dial;
 		l->dial = NULL;
 		dial->link = NULL;
+		dial->longest = l->why_person ? REFUSED_RETRY_S : RETRY_MAX_S;
 		bool good = was == LINK_PEER && ev_now(net->d->loop) - l->since >= GOOD_SESSION_S;
 		if (l->why_duplicate || (was == LINK_PEER && !l->why_refused)) {
 			snprintf(dial->error, sizeof(dial->error), "%s",
 				 l->why_duplicate ? "" : l->why);
 			dial_soon(dial, good || l->why_duplicate);
-		} else {
+		} else if (l->proven || l->why_refused || !dial_next(dial)) {
 			dial_end(dial, l->why[0] ? l->why : "the connection ended", l->why_refused);
 			if (l->why_stranger)
 				dial_plan(dial, jitter(STRANGER_RETRY_S));
@@ -672,6 +685,7 @@ static void on_bye(struct link *l, const struct wire_frame *f)
 	l->why_refused =
 		bytes_eq(code, bytes_of(BYE_SELF)) || bytes_eq(code, bytes_of(BYE_VERSION));
 	l->why_stranger = bytes_eq(code, bytes_of(BYE_STRANGER));
+	l->why_person = bytes_eq(code, bytes_of(BYE_REFUSED));
 	conn_close(l->conn, l->why[0] ? l->why : "it said bye");
 	link_leave(l);
 }
@@ -827,7 +841,7 @@ static void hello_of_peer(struct link *l, const struct wire_frame *f)
 		dial_connected(l->dial, &id);
 	for (size_t i = 0; i < net->n_dials; i++) {
 		struct dial *dial = net->dials[i];
-		if (!dial->link && !ev_is_active(&dial->io) && dial->known &&
+		if (!dial_busy(dial) && dial->known &&
 		    replica_id_eq(&dial->id, &id))
 			dial_connected(dial, &id);
 	}
@@ -1021,10 +1035,10 @@ static void dial_soon(struct dial *dial, bool good)
 	if (good)
 		dial->tries = 0;
 	double delay = RETRY_MIN_S;
-	for (uint64_t i = 0; i < dial->tries && delay < RETRY_MAX_S; i++)
+	for (uint64_t i = 0; i < dial->tries && delay < dial->longest; i++)
 		delay *= 2;
 	dial->tries++;
-	dial_plan(dial, jitter(delay < RETRY_MAX_S ? delay : RETRY_MAX_S));
+	dial_plan(dial, jitter(delay < dial->longest ? delay : dial->longest));
 }
 
 /* An attempt came to nothing. */
@@ -1034,7 +1048,7 @@ static void dial_end(struct dial *dial, const char *error, bool refused)
 	dial->refused = refused;
 	dial_soon(dial, false);
 	if (refused)
-		dial_plan(dial, jitter(RETRY_MAX_S));
+		dial_plan(dial, jitter(REFUSED_RETRY_S));
 	if (strcmp(dial->said, dial->error) != 0) {
 		snprintf(dial->said, sizeof(dial->said), "%s", dial->error);
 		log_limited(&dial->limit, LEVEL_WARNING, "%s %s: %s; trying again",
@@ -1046,7 +1060,17 @@ static void dial_end(struct dial *dial, const char *error, bool refused)
 
 static void dial_connect_failed(struct dial *dial, int error)
 {
-	dial_end(dial, error == ECONNREFUSED ? "no server listens there" : strerror(error), false);
+	struct buf text = {0};
+	buf_addf(&text, "%s", error == ECONNREFUSED ? "no server listens there" : strerror(error));
+	if (address_is_name(&dial->at)) {
+		buf_addf(&text, " (");
+		address_format(&text, (const struct sockaddr *)&dial->found_at.at[dial->next - 1].sa);
+		buf_addf(&text, ")");
+	}
+	buf_add_char(&text, '\0');
+	if (!dial_next(dial))
+		dial_end(dial, (const char *)text.data, false);
+	buf_release(&text);
 }
 
 /* The kernel may connect a socket to itself when nobody listens on a port of its own choice. */
@@ -1100,6 +1124,54 @@ static bool dial_needless(struct dial *dial)
 	return false;
 }
 
+/* This attempt, or this part of it, may take so long. */
+static void dial_limit(struct dial *dial)
+{
+	ev_timer_stop(dial->net->d->loop, &dial->timer);
+	ev_timer_init(&dial->timer, on_dial_timer, DIAL_TIMEOUT_S, 0.);
+	dial->timer.data = dial;
+	ev_timer_start(dial->net->d->loop, &dial->timer);
+}
+
+/* Tries the next address of those that were found. False: there is none. */
+static bool dial_next(struct dial *dial)
+{
+	if (dial->next >= dial->found_at.n || !dial->net->accepting)
+		return false;
+	const struct address *at = &dial->found_at.at[dial->next++];
+	int fd = socket(at->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	dial->state = DIAL_CONNECTING;
+	if (fd < 0 || (connect(fd, (const struct sockaddr *)&at->sa, at->sa_len) < 0 &&
+		       errno != EINPROGRESS)) {
+		int e = errno;
+		if (fd >= 0)
+			close(fd);
+		dial_connect_failed(dial, e);
+		return true;
+	}
+	ev_io_init(&dial->io, on_dial_io, fd, EV_WRITE);
+	dial->io.data = dial;
+	ev_io_start(dial->net->d->loop, &dial->io);
+	dial_limit(dial);
+	return true;
+}
+
+static void on_looked_up(void *ctx, const struct addresses *found, const char *problem)
+{
+	struct dial *dial = ctx;
+	dial->lookup = NULL;
+	ev_timer_stop(dial->net->d->loop, &dial->timer);
+	if (found)
+		dial->found_at = *found;
+	for (size_t i = 0; found && !keyring_tls(dial->net->d->keyring) && i < found->n; i++)
+		if (!address_is_loopback(&found->at[i]))
+			problem = settings_only_loopback;
+	if (problem)
+		dial_end(dial, problem, problem == settings_only_loopback);
+	else if (!dial_needless(dial))
+		dial_next(dial);
+}
+
 static void dial_start(struct dial *dial)
 {
 	struct ev_loop *loop = dial->net->d->loop;
@@ -1118,33 +1190,27 @@ static void dial_start(struct dial *dial)
 		return;
 	dial->state = DIAL_CONNECTING;
 	dial->retry_at = 0;
+	dial->longest = RETRY_MAX_S;
 	dial->since_ns = daemon_wall_ns();
 	daemon_touch(dial->net->d);
-	int fd = socket(dial->at.sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0) {
-		dial_connect_failed(dial, errno);
-		return;
+	dial->next = 0;
+	if (address_is_name(&dial->at)) {
+		dial->lookup = lookup_start(loop, &dial->at, on_looked_up, dial);
+		dial_limit(dial);
+	} else {
+		dial_next(dial);
 	}
-	if (connect(fd, (const struct sockaddr *)&dial->at.sa, dial->at.sa_len) < 0 &&
-	    errno != EINPROGRESS) {
-		int e = errno;
-		close(fd);
-		dial_connect_failed(dial, e);
-		return;
-	}
-	ev_io_init(&dial->io, on_dial_io, fd, EV_WRITE);
-	dial->io.data = dial;
-	ev_io_start(loop, &dial->io);
-	ev_timer_init(&dial->timer, on_dial_timer, DIAL_TIMEOUT_S, 0.);
-	dial->timer.data = dial;
-	ev_timer_start(loop, &dial->timer);
 }
 
 static void on_dial_timer(struct ev_loop *loop, ev_timer *w, int events)
 {
 	struct dial *dial = w->data;
 	(void)events;
-	if (ev_is_active(&dial->io)) {
+	if (dial->lookup) {
+		lookup_cancel(dial->lookup);
+		dial->lookup = NULL;
+		dial_end(dial, "no answer from the name service", false);
+	} else if (ev_is_active(&dial->io)) {
 		ev_io_stop(loop, &dial->io);
 		close(dial->io.fd);
 		dial_connect_failed(dial, ETIMEDOUT);
@@ -1162,6 +1228,9 @@ static struct dial *dial_add(struct net *net, const char *text, const struct add
 	dial->net = net;
 	dial->text = xstrdup(text);
 	dial->at = *at;
+	if (!address_is_name(at))
+		dial->found_at = (struct addresses){{*at}, 1};
+	dial->longest = RETRY_MAX_S;
 	dial->has_key = key != NULL;
 	if (key)
 		dial->key = *key;
@@ -1206,14 +1275,26 @@ static bool is_named(const struct net *net, const struct dial *dial)
 	return named;
 }
 
-static void dial_free(struct dial *dial)
+static bool dial_busy(const struct dial *dial)
+{
+	return dial->link || dial->lookup || ev_is_active(&dial->io);
+}
+
+static void dial_halt(struct dial *dial)
 {
 	struct ev_loop *loop = dial->net->d->loop;
 	ev_timer_stop(loop, &dial->timer);
+	lookup_cancel(dial->lookup);
+	dial->lookup = NULL;
 	if (ev_is_active(&dial->io)) {
 		ev_io_stop(loop, &dial->io);
 		close(dial->io.fd);
 	}
+}
+
+static void dial_free(struct dial *dial)
+{
+	dial_halt(dial);
 	free(dial->text);
 	free(dial);
 }
@@ -1263,7 +1344,7 @@ void net_key_changed(struct net *net, const struct key_id *id)
 		struct dial *dial = net->dials[i];
 		bool meant = dial->has_key ? key_id_eq(&dial->key, id)
 					   : dial->has_found && key_id_eq(&dial->found, id);
-		if (!meant || dial->link || ev_is_active(&dial->io) || !net->accepting ||
+		if (!meant || dial_busy(dial) || !net->accepting ||
 		    dial->state == DIAL_CONNECTED)
 			continue;
 		dial->tries = 0;
@@ -1316,6 +1397,15 @@ char *net_outside_address(const struct net *net, struct buf *problem)
 		if (l->local || getsockname(l->io.fd, (struct sockaddr *)&a.sa, &a.sa_len) < 0 ||
 		    address_is_loopback(&a))
 			continue;
+		/* A name may stay good when the address changes. */
+		const char *written = net->d->settings->listen[i].text;
+		struct buf ignored = {0};
+		struct address named;
+		bool is_name = address_parse(written, ADDRESS_CONNECT, &named, &ignored) &&
+			       address_is_name(&named);
+		buf_release(&ignored);
+		if (is_name)
+			return xstrdup(written);
 		struct sockaddr_in in;
 		struct sockaddr_in6 in6;
 		memcpy(&in, &a.sa, sizeof(in));
@@ -1395,14 +1485,8 @@ static void close_listeners(struct net *net)
 void net_stop(struct net *net)
 {
 	close_listeners(net);
-	for (size_t i = 0; i < net->n_dials; i++) {
-		struct dial *dial = net->dials[i];
-		ev_timer_stop(net->d->loop, &dial->timer);
-		if (ev_is_active(&dial->io)) {
-			ev_io_stop(net->d->loop, &dial->io);
-			close(dial->io.fd);
-		}
-	}
+	for (size_t i = 0; i < net->n_dials; i++)
+		dial_halt(net->dials[i]);
 	for (struct link *l = net->links; l; l = l->next)
 		if (l->state != LINK_LEAVING)
 			link_bye(l, BYE_STOPPING, "the server is being stopped");

@@ -2,6 +2,7 @@
 #include "config.h"
 #include "settings.h"
 
+#include "lookup.h"
 #include "places.h"
 #include "text.h"
 
@@ -188,7 +189,7 @@ static bool wrong_address(struct buf *out, const char *option, const char *text,
 	return wrong_argument(out, option, &problem);
 }
 
-static const char only_loopback[] =
+const char settings_only_loopback[] =
 	"without encryption, Tutti uses loopback only (127.0.0.1, [::1], localhost)";
 
 static bool take_listen(struct settings *s, const struct option_list *list, struct buf *out)
@@ -201,8 +202,8 @@ static bool take_listen(struct settings *s, const struct option_list *list, stru
 		struct settings_address *a = &s->listen[i];
 		if (!address_parse(list->text[i], ADDRESS_LISTEN, &a->at, &problem))
 			return wrong_argument(out, "listen", &problem);
-		if (s->plain && !address_is_loopback(&a->at))
-			return wrong_address(out, "listen", list->text[i], only_loopback);
+		if (s->plain && !address_is_name(&a->at) && !address_is_loopback(&a->at))
+			return wrong_address(out, "listen", list->text[i], settings_only_loopback);
 		/* but several listeners may each ask for any port */
 		for (size_t k = 0; address_port(&a->at) && k < i; k++)
 			if (address_eq(&a->at, &s->listen[k].at))
@@ -228,8 +229,8 @@ static bool take_peers(struct settings *s, const struct option_list *list, struc
 			return wrong_argument(out, "peer", &problem);
 		if (s->plain && p->to.has_id)
 			return wrong_address(out, "peer", p->text, "with --plain, no ID is checked");
-		if (s->plain && !address_is_loopback(&p->to.at))
-			return wrong_address(out, "peer", p->text, only_loopback);
+		if (s->plain && !address_is_name(&p->to.at) && !address_is_loopback(&p->to.at))
+			return wrong_address(out, "peer", p->text, settings_only_loopback);
 		for (size_t k = 0; p->to.has_address && k < i; k++)
 			if (s->peers[k].to.has_address && address_eq(&p->to.at, &s->peers[k].to.at))
 				return wrong_address(out, "peer", p->text, "given twice");
@@ -391,12 +392,55 @@ enum settings_result settings_parse(struct settings *s, int argc, char **argv, s
 	return parse(s, argc, argv, false, out);
 }
 
+bool settings_look_up(struct settings *s, struct buf *problem)
+{
+	struct addresses found;
+	size_t n = 0;
+	struct settings_address *all = xcalloc(s->n_listen * LOOKUP_ADDRESSES_MAX, sizeof(*all));
+	for (size_t i = 0; i < s->n_listen; i++) {
+		const char *text = s->listen[i].text, *why = lookup_now(&s->listen[i].at, &found);
+		for (size_t k = 0; !why && s->plain && k < found.n; k++)
+			why = address_is_loopback(&found.at[k]) ? NULL : settings_only_loopback;
+		if (why) {
+			buf_addf(problem, "cannot listen on %s: %s", text, why);
+			break;
+		}
+		for (size_t k = 0; k < found.n; k++)
+			all[n++] = (struct settings_address){xstrdup(text), found.at[k], k > 0};
+	}
+	if (!problem->len && n > SETTINGS_ADDRESSES_MAX)
+		wrong(problem, "cannot listen on more than %d addresses", SETTINGS_ADDRESSES_MAX);
+	if (!problem->len) {
+		struct settings_address *names = s->listen;
+		size_t n_names = s->n_listen;
+		s->listen = all;
+		s->n_listen = n;
+		all = names;
+		n = n_names;
+	}
+	while (n)
+		free(all[--n].text);
+	free(all);
+	return !problem->len;
+}
+
+/* The next address that was written, from the i-th on. */
+static size_t written(const struct settings *s, size_t i)
+{
+	while (i < s->n_listen && s->listen[i].more)
+		i++;
+	return i;
+}
+
 static bool same_listen(const struct settings *a, const struct settings *b)
 {
-	bool same = a->n_listen == b->n_listen;
-	for (size_t i = 0; same && i < a->n_listen; i++)
-		same = strcmp(a->listen[i].text, b->listen[i].text) == 0;
-	return same;
+	size_t i = 0, k = 0;
+	while (i < a->n_listen && k < b->n_listen &&
+	       strcmp(a->listen[i].text, b->listen[k].text) == 0) {
+		i = written(a, i + 1);
+		k = written(b, k + 1);
+	}
+	return i == a->n_listen && k == b->n_listen;
 }
 
 static void differs(const char *name, bool same, struct buf *out)

@@ -12,6 +12,7 @@ enum { SETTINGS_NAME_MAX = 32, SETTINGS_ADDRESSES_MAX = 64, SETTINGS_PORT = 7075
 struct settings_address {
 	char *text; /* as it was written */
 	struct address at;
+	bool more;  /* another address of the name that stands before it */
 };
 
 struct settings_peer {
@@ -36,7 +37,7 @@ struct settings {
 	uint64_t peer_entries;   /* as many are taken from one peer */
 	enum log_level log_level;
 	struct invitation invitation; /* address NULL: none */
-	bool plain; /* no TLS; all addresses are loopback then */
+	bool plain; /* no TLS; all addresses are loopback then, and names must turn out to be */
 };
 
 enum settings_result {
@@ -50,11 +51,17 @@ enum settings_result {
 enum settings_result settings_parse(struct settings *s, int argc, char **argv, struct buf *out);
 void settings_release(struct settings *s);
 
+/* Puts addresses in the place of names in `listen`: waits for the name service, so before all else. False, and
+ * in `problem` one sentence, if one has none, or (with plain) one that is not on loopback. */
+bool settings_look_up(struct settings *s, struct buf *problem);
+
 /* Reads everything again, as on SIGHUP. What can be changed while a server runs (peers, log level,
  * trash, history, rehash) moves into `s`; the old peers, if they are others, to `old`, which is released
  * by the caller. 0, or -EINVAL and nothing has changed. `out`: one line for each thing that was wrong or
  * takes effect at the next start only. */
 int settings_again(struct settings *s, int argc, char **argv, struct settings *old, struct buf *out);
+
+extern const char settings_only_loopback[]; /* why other addresses do not go with plain */
 
 /* The table, for tests. */
 const struct option_set *settings_options(void);

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <strings.h>
 
 enum { HOST_MAX = 255 };
 
@@ -48,8 +49,15 @@ static bool split(const char *text, char host[HOST_MAX + 1], const char **port)
 	return true;
 }
 
+bool address_is_name(const struct address *a)
+{
+	return !a->sa_len;
+}
+
 bool address_is_loopback(const struct address *a)
 {
+	if (address_is_name(a))
+		return false;
 	if (a->sa.ss_family == AF_INET6) {
 		struct sockaddr_in6 in6;
 		memcpy(&in6, &a->sa, sizeof(in6));
@@ -58,6 +66,28 @@ bool address_is_loopback(const struct address *a)
 	struct sockaddr_in in;
 	memcpy(&in, &a->sa, sizeof(in));
 	return ntohl(in.sin_addr.s_addr) >> 24 == 127;
+}
+
+/* Labels of 1 to 63 letters, digits, '-' and '_'; not all digits and dots, which somebody may mean for an
+ * IP address. One dot at the end is a name from the root. */
+static bool is_name(const char *host)
+{
+	size_t label = 0, n = strlen(host);
+	bool letters = false;
+	if (n > ADDRESS_NAME_MAX || host[0] == '-')
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		char c = host[i];
+		bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+		if (c == '.' ? !label : ++label > 63)
+			return false;
+		if (c == '.')
+			label = 0;
+		else if (!letter && c != '-' && c != '_' && (c < '0' || c > '9'))
+			return false;
+		letters |= letter;
+	}
+	return letters;
 }
 
 static bool set_host(struct address *out, const char *host, int port)
@@ -77,7 +107,11 @@ static bool set_host(struct address *out, const char *host, int port)
 		out->sa_len = sizeof(in6);
 		return true;
 	}
-	return false;
+	if (!is_name(host))
+		return false;
+	memcpy(out->name, host, strlen(host) + 1);
+	out->name_port = (uint16_t)port;
+	return true;
 }
 
 bool address_parse(const char *text, enum address_use use, struct address *out,
@@ -98,7 +132,7 @@ bool address_parse(const char *text, enum address_use use, struct address *out,
 		return false;
 	}
 	if (!set_host(out, host, port)) {
-		buf_addf(problem, ": the host must be an IP address (names are not looked up)");
+		buf_addf(problem, ": the host must be a name or an IP address");
 		return false;
 	}
 	problem->len = start;
@@ -144,6 +178,8 @@ void address_format(struct buf *out, const struct sockaddr *sa)
 
 uint16_t address_port(const struct address *a)
 {
+	if (address_is_name(a))
+		return a->name_port;
 	struct sockaddr_in in; /* the port stands at the same place for IPv6 */
 	memcpy(&in, &a->sa, sizeof(in));
 	return ntohs(in.sin_port);
@@ -151,5 +187,9 @@ uint16_t address_port(const struct address *a)
 
 bool address_eq(const struct address *a, const struct address *b)
 {
-	return a->sa_len == b->sa_len && !memcmp(&a->sa, &b->sa, a->sa_len);
+	if (a->sa_len != b->sa_len)
+		return false;
+	if (address_is_name(a))
+		return a->name_port == b->name_port && !strcasecmp(a->name, b->name);
+	return !memcmp(&a->sa, &b->sa, a->sa_len);
 }

@@ -6,13 +6,15 @@
  *	   +--- lost() --------+-----------------------+----------------+
  *
  * "waiting" has a timer only when there is to be another attempt. Whatever ends an attempt or a
- * connection goes through lost(), which answers all open calls and tells the owner.
+ * connection goes through lost(), which answers all open calls and tells the owner. "connecting" begins with
+ * looking up the name, if there is one, and goes through its addresses until one answers.
  */
 #include "config.h"
 #include "client.h"
 
 #include "address.h"
 #include "conn.h"
+#include "lookup.h"
 #include "message.h"
 #include "places.h"
 #include "secure.h"
@@ -48,6 +50,9 @@ struct client {
 	bool reconnect;
 	enum client_state state;
 	struct conn *conn;    /* GREETING, UP, and until its on_close() */
+	struct lookup *lookup; /* CONNECTING */
+	struct addresses found;
+	size_t next;          /* of them, to be tried */
 	int fd;               /* CONNECTING */
 	ev_io writable;       /* CONNECTING */
 	ev_timer timer;       /* WAITING: the next attempt; CONNECTING: the limit */
@@ -110,6 +115,8 @@ static void lost(struct client *c, const char *reason)
 {
 	ev_io_stop(c->loop, &c->writable);
 	ev_timer_stop(c->loop, &c->timer);
+	lookup_cancel(c->lookup);
+	c->lookup = NULL;
 	if (c->fd >= 0)
 		close(c->fd);
 	c->fd = -1;
@@ -301,12 +308,16 @@ static const char *connect_problem(int error)
 		return "there is no such socket";
 	case ECONNREFUSED:
 		return "no server listens there";
+	case ETIMEDOUT:
+		return "no answer to the attempt to connect";
 	case EAGAIN:
 		return "the server has too many callers just now";
 	default:
 		return strerror(error);
 	}
 }
+
+static void try_next(struct client *c);
 
 /* A connection of a port on loopback to itself: what happens now and then to whoever asks again
  * and again for a port that nobody listens on. */
@@ -317,6 +328,20 @@ static bool is_own_echo(int fd)
 	    getpeername(fd, (struct sockaddr *)&other.sa, &other.sa_len))
 		return false;
 	return own.sa.ss_family != AF_UNIX && address_eq(&own, &other);
+}
+
+/* This address does not answer: the next one, or that was it. */
+static void no_way(struct client *c, int error)
+{
+	ev_io_stop(c->loop, &c->writable);
+	ev_timer_stop(c->loop, &c->timer);
+	if (c->fd >= 0)
+		close(c->fd);
+	c->fd = -1;
+	if (c->next < c->found.n)
+		try_next(c);
+	else
+		lost(c, connect_problem(error));
 }
 
 static void on_writable(struct ev_loop *loop, ev_io *w, int revents)
@@ -330,9 +355,40 @@ static void on_writable(struct ev_loop *loop, ev_io *w, int revents)
 	if (!error && is_own_echo(c->fd))
 		error = ECONNREFUSED;
 	if (error)
-		lost(c, connect_problem(error));
+		no_way(c, error);
 	else
 		connected(c);
+}
+
+static void try_next(struct client *c)
+{
+	const struct address *to = &c->found.at[c->next++];
+	c->fd = socket(to->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (c->fd >= 0 && !connect(c->fd, (const struct sockaddr *)&to->sa, to->sa_len)) {
+		connected(c);
+	} else if (c->fd >= 0 && errno == EINPROGRESS) {
+		ev_io_set(&c->writable, c->fd, EV_WRITE);
+		ev_io_start(c->loop, &c->writable);
+		wait_for(c, connect_s);
+	} else {
+		no_way(c, errno);
+	}
+}
+
+static void on_looked_up(void *ctx, const struct addresses *found, const char *problem)
+{
+	struct client *c = ctx;
+	c->lookup = NULL;
+	ev_timer_stop(c->loop, &c->timer);
+	for (size_t i = 0; !problem && !c->to.has_id && i < found->n; i++)
+		if (!address_is_loopback(&found->at[i]))
+			problem = "another machine is reached only as ID@HOST:PORT";
+	if (problem) {
+		lost(c, problem);
+		return;
+	}
+	c->found = *found;
+	try_next(c);
 }
 
 /* The address was checked by client_find(), but callers may bring their own. */
@@ -350,7 +406,7 @@ static bool socket_address(const char *text, struct endpoint *out)
 		return true;
 	}
 	bool ok = endpoint_parse(text, out, &problem) && out->has_address &&
-		  (out->has_id || address_is_loopback(&out->at));
+		  (out->has_id || address_is_name(&out->at) || address_is_loopback(&out->at));
 	buf_release(&problem);
 	return ok;
 }
@@ -383,21 +439,14 @@ static void attempt(struct client *c)
 		buf_release(&problem);
 		return;
 	}
-	const struct address *to = &c->to.at;
-	c->fd = socket(to->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (c->fd < 0) {
-		lost(c, strerror(errno));
-		return;
-	}
 	c->state = CONNECTING;
-	if (!connect(c->fd, (const struct sockaddr *)&to->sa, to->sa_len)) {
-		connected(c);
-	} else if (errno == EINPROGRESS) {
-		ev_io_set(&c->writable, c->fd, EV_WRITE);
-		ev_io_start(c->loop, &c->writable);
+	c->next = 0;
+	if (address_is_name(&c->to.at)) {
+		c->lookup = lookup_start(c->loop, &c->to.at, on_looked_up, c);
 		wait_for(c, connect_s);
 	} else {
-		lost(c, connect_problem(errno));
+		c->found = (struct addresses){{c->to.at}, 1};
+		try_next(c);
 	}
 }
 
@@ -405,8 +454,10 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	struct client *c = w->data;
 	(void)loop, (void)revents;
-	if (c->state == CONNECTING)
-		lost(c, "no answer to the attempt to connect");
+	if (c->lookup)
+		lost(c, "no answer from the name service");
+	else if (c->state == CONNECTING)
+		no_way(c, ETIMEDOUT);
 	else
 		attempt(c);
 }
@@ -443,6 +494,7 @@ void client_free(struct client *c)
 		conn_forget(c->conn);
 	if (c->fd >= 0)
 		close(c->fd);
+	lookup_cancel(c->lookup);
 	buf_release(&c->reason);
 	buf_release(&c->farewell);
 	buf_release(&c->server);

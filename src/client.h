@@ -17,7 +17,7 @@ enum { EXIT_NO_SERVER = 3 };
 
 /* Says which server is meant: `wanted` if not NULL, else $TUTTI_SERVER, else the only local
  * server that answers. A server is given as a socket's path (with a '/'), as ID@HOST:PORT (without
- * an ID it is not encrypted, and must be on loopback), or by the name of a local one. 0 with its
+ * an ID it is not encrypted, and must be on loopback, which of a name is known when it is looked up), or by the name of a local one. 0 with its
  * address (as given, or a path; no NUL at the end) appended to
  * `address`, or negative with one or more lines in words appended to `problem` (safe to show, no
  * newline at the end): -EINVAL: not an address to connect to; -ENOENT: no such server runs here;

@@ -145,7 +145,7 @@ int client_find(const char *wanted, struct buf *address, struct buf *problem)
 		}
 	} else if (!endpoint_parse(wanted, &to, problem)) {
 		return -EINVAL;
-	} else if (!to.has_address || (!to.has_id && !address_is_loopback(&to.at))) {
+	} else if (!to.has_address || (!to.has_id && !address_is_name(&to.at) && !address_is_loopback(&to.at))) {
 		text_show(problem, bytes_of(wanted));
 		buf_addf(problem, to.has_id ? ": the address is missing, expected ID@HOST:PORT"
 					    : ": another machine is reached only as ID@HOST:PORT, "

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "client.h"
 
+#include "fake_names.h"
 #include "tiny_server.h"
 
 #include <check.h>
@@ -166,6 +167,61 @@ START_TEST(a_port_works_like_a_socket)
 	connect_client(false);
 	run_until("up ");
 	ck_assert_str_eq(client_server_name(client), "alpha");
+}
+END_TEST
+
+/* The tiny server has a port of 127.0.0.1; no ID, so all addresses of the name must be loopback. */
+static void connect_by_name(const char *name, bool reconnect)
+{
+	tiny_stop(&server);
+	tiny_start(&server, loop, NULL, "alpha");
+	char *address = xasprintf("%s%s", name, strchr(server.address, ':'));
+	client = client_new(loop, address, "test", reconnect, &callbacks, NULL);
+	ck_assert_str_eq(client_address(client), address);
+	free(address);
+}
+
+START_TEST(a_name_works_like_its_addresses)
+{
+	static const char *const names[] = {"one.test", "second.test", "both.test"};
+	connect_by_name(names[_i], false);
+	run_until("up ");
+	ck_assert_str_eq(client_server_name(client), "alpha");
+}
+END_TEST
+
+START_TEST(a_name_that_will_not_do_says_why)
+{
+	static const char *const says[][2] = {
+		{"nobody.test", "no such host"},
+		{"silent.test", "no answer from the name service"},
+		{"mixed.test", "another machine is reached only as ID@HOST:PORT"},
+		{"nine.test", "no server listens there"},
+	};
+	connect_by_name(says[_i][0], false);
+	run_until("down ");
+	ck_assert_str_eq(last_text, says[_i][1]);
+	ck_assert_uint_eq(server.hellos, 0);
+}
+END_TEST
+
+START_TEST(a_name_is_looked_up_at_each_attempt)
+{
+	connect_by_name("silent.test", true);
+	run_until("down down down ");
+	ck_assert_uint_ge(names_asked(), 3);
+}
+END_TEST
+
+START_TEST(a_client_may_go_while_its_name_is_looked_up)
+{
+	names_hold();
+	connect_by_name("slow.test", false);
+	while (!names_asked())
+		ev_run(loop, EVRUN_NOWAIT);
+	client_free(client);
+	client = NULL;
+	names_go_on();
 }
 END_TEST
 
@@ -517,7 +573,7 @@ END_TEST
 START_TEST(what_is_no_address_is_refused)
 {
 	char *sub = sockets_folder();
-	static const char *const bad[] = {"nas.lan:7075", "10.0.0.7:7075", "127.0.0.1:0",
+	static const char *const bad[] = {"nas lan:7075", "n@nas.lan:7075", "10.0.0.7:7075", "127.0.0.1:0",
 					  "ID@127.0.0.1:7075", ":", "x:"};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		ck_assert_int_eq(find(bad[i]), -EINVAL);
@@ -541,6 +597,10 @@ int main(void)
 	tcase_add_test(t, hello_makes_it_up);
 	tcase_add_test(t, who_may_only_look_is_told);
 	tcase_add_test(t, a_port_works_like_a_socket);
+	tcase_add_loop_test(t, a_name_works_like_its_addresses, 0, 3);
+	tcase_add_loop_test(t, a_name_that_will_not_do_says_why, 0, 4);
+	tcase_add_test(t, a_name_is_looked_up_at_each_attempt);
+	tcase_add_test(t, a_client_may_go_while_its_name_is_looked_up);
 	tcase_add_test(t, calls_are_answered_in_order);
 	tcase_add_test(t, a_refusal_has_code_and_safe_text);
 	tcase_add_test(t, running_waits_for_the_answer);

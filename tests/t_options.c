@@ -11,6 +11,7 @@
 #include "table.h"
 
 #include <check.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -387,7 +388,10 @@ START_TEST(other_addresses_are_refused)
 	static const struct {
 		const char *given, *says;
 	} bad[] = {
-		{"nas.lan:7075", "names are not looked"}, {"127.1:7075", "IP address"},
+		{"nas_lan!:7075", "a name or an IP"},  {"127.1:7075", "IP address"},
+		{"nas..lan:7075", "IP address"},       {".lan:7075", "IP address"},
+		{"-nas:7075", "IP address"},           {"n\xc3\xa4s:7075", "IP address"},
+		{"999.1.1.1:7075", "IP address"},      {"nas.lan", "not an address"},
 		{"127.0.0.1", "not an address"},       {"::1:7075", "not an address"},
 		{":7075", "not an address"},           {"[]:7075", "not an address"},
 		{"[::1]7075", "not an address"},       {"[::1:7075", "not an address"},
@@ -413,6 +417,35 @@ START_TEST(other_addresses_are_refused)
 }
 END_TEST
 
+START_TEST(names_are_kept_as_they_are)
+{
+	static const char *const good[] = {"nas.lan:7075", "NAS:7075", "my-nas_2.example.org.:7075",
+					   "[nas]:7075", "1st:7075"};
+	struct address a, b;
+	struct buf longest = {0};
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		ck_assert_msg(address_parse(good[i], ADDRESS_CONNECT, &a, &said), "%s", good[i]);
+		ck_assert(address_is_name(&a) && !address_is_loopback(&a));
+		ck_assert_uint_eq(address_port(&a), 7075);
+	}
+	ck_assert_uint_eq(said.len, 0);
+	ck_assert(address_parse("nas:1", ADDRESS_CONNECT, &a, &said));
+	ck_assert(address_parse("Nas:1", ADDRESS_CONNECT, &b, &said));
+	ck_assert(address_eq(&a, &b));
+	ck_assert(address_parse("nas:2", ADDRESS_CONNECT, &b, &said));
+	ck_assert(!address_eq(&a, &b));
+	ck_assert(address_parse("10.0.0.1:1", ADDRESS_CONNECT, &b, &said));
+	ck_assert(!address_eq(&a, &b) && !address_is_name(&b));
+	for (int i = 0; i < ADDRESS_NAME_MAX; i++)
+		buf_add_char(&longest, i % 64 == 63 ? '.' : 'x');
+	buf_addf(&longest, ":1");
+	ck_assert(address_parse(text(&longest), ADDRESS_CONNECT, &a, &said));
+	longest.data[63] = 'x';
+	ck_assert(!address_parse(text(&longest), ADDRESS_CONNECT, &a, &said));
+	buf_release(&longest);
+}
+END_TEST
+
 #define AN_ID "4QXKUWH-AUIRBAC-OLF52MX-QBHPMBL-ECZ5FFD-5IELE7S-AN5YI4Z-H3IOZWC-C42FT57"
 
 START_TEST(endpoints_are_read)
@@ -426,13 +459,14 @@ START_TEST(endpoints_are_read)
 		{AN_ID, true, false},
 		{"4qxkuwhauirbacolf52mxqbhpmblecz5ffd5iele7san5yi4zh3iozwcc42ft57", true, false},
 		{"localhost:1", false, true},
+		{AN_ID "@nas:7075", true, true},
 	};
 	static const struct {
 		const char *given, *says;
 	} bad[] = {
 		{"4QXKUWH@10.0.0.1:7075", "these are 7"},
 		{"5" AN_ID "@10.0.0.1:7075", "mistyped"},
-		{AN_ID "@nas:7075", "not looked up"},
+		{AN_ID "@na s:7075", "a name or an IP"},
 		{AN_ID "@", "not an address"},
 		{"@10.0.0.1:1", "these are 0"},
 	};
@@ -536,6 +570,59 @@ START_TEST(settings_take_what_is_given)
 	ck_assert_uint_eq(settings.n_peers, 2);
 	ck_assert_str_eq(settings.peers[0].to.text, "10.0.0.7:7075");
 	ck_assert(!settings.peers[1].to.has_address);
+	/* Names, which are no addresses yet; whether they are loopback is known later. */
+	ck_assert_int_eq(serve("-nx|--plain|-lnas.lan:7075|-pb.lan:7075|d"), SETTINGS_RUN);
+	ck_assert(address_is_name(&settings.peers[0].to.at));
+}
+END_TEST
+
+START_TEST(names_to_listen_on_become_addresses)
+{
+	buf_clear(&said);
+	ck_assert_int_eq(serve("-nx|--plain|-lboth.test:7075|-l127.0.0.9:0|-l127.0.0.9:0|d"),
+			 SETTINGS_RUN);
+	ck_assert(settings_look_up(&settings, &said));
+	ck_assert_uint_eq(said.len, 0);
+	ck_assert_uint_eq(settings.n_listen, 4);
+	for (size_t i = 0; i < 4; i++) {
+		ck_assert(address_is_loopback(&settings.listen[i].at));
+		ck_assert_int_eq(settings.listen[i].more, i == 1);
+		ck_assert_uint_eq(address_port(&settings.listen[i].at), i < 2 ? 7075 : 0);
+		ck_assert_str_eq(settings.listen[i].text, i < 2 ? "both.test:7075" : "127.0.0.9:0");
+	}
+	/* Read again, that is the same. */
+	static char *again[] = {"tuttid", "-nx", "--plain", "-lboth.test:7075", "-l127.0.0.9:0",
+				"-l127.0.0.9:0", "d"};
+	struct settings old;
+	ck_assert_int_eq(settings_again(&settings, ARRAY_LEN(again), again, &old, &said), 0);
+	ck_assert_uint_eq(said.len, 0);
+	settings_release(&old);
+	ck_assert_int_eq(settings_again(&settings, ARRAY_LEN(again) - 2, again, &old, &said), -EINVAL);
+	again[5] = "d";
+	buf_clear(&said);
+	ck_assert_int_eq(settings_again(&settings, ARRAY_LEN(again) - 1, again, &old, &said), 0);
+	ck_assert_says("listen is another now");
+	settings_release(&old);
+}
+END_TEST
+
+START_TEST(names_that_will_not_do_end_the_start)
+{
+	static const char *const bad[][2] = {
+		{"-nx|-lnobody.test:1|d", "cannot listen on nobody.test:1: no such host"},
+		{"-nx|-l127.0.0.1:1|-lsilent.test:1|d", "silent.test:1: no answer from the name service"},
+		{"-nx|--plain|-lmixed.test:1|d", "mixed.test:1: without encryption, Tutti uses loopback"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		buf_clear(&said);
+		ck_assert_int_eq(serve(bad[i][0]), SETTINGS_RUN);
+		ck_assert(!settings_look_up(&settings, &said));
+		ck_assert_says(bad[i][1]);
+	}
+	ck_assert_int_eq(serve("-nx|-lmixed.test:1|d"), SETTINGS_RUN);
+	buf_clear(&said);
+	ck_assert(settings_look_up(&settings, &said));
+	ck_assert_uint_eq(settings.n_listen, 2);
 }
 END_TEST
 
@@ -916,8 +1003,11 @@ int main(void)
 	tcase_add_test(t, endpoints_are_read);
 	tcase_add_test(t, loopback_is_told_from_the_rest);
 	tcase_add_test(t, other_addresses_are_refused);
+	tcase_add_test(t, names_are_kept_as_they_are);
 	tcase_add_test(t, settings_have_defaults);
 	tcase_add_test(t, settings_take_what_is_given);
+	tcase_add_test(t, names_to_listen_on_become_addresses);
+	tcase_add_test(t, names_that_will_not_do_end_the_start);
 	tcase_add_loop_test(t, wrong_settings_are_one_line, 0, ARRAY_LEN(wrong_settings));
 	tcase_add_test(t, settings_come_from_a_file);
 	tcase_add_test(t, wrong_settings_of_a_file_have_their_line);
