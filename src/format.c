@@ -98,26 +98,32 @@ void format_size(char out[16], uint64_t bytes, enum format_style style)
 }
 
 /* Tenths of `size`, a power of 1000, in `bytes`. */
-static uint64_t decimal_tenths(uint64_t bytes, uint64_t size)
+static uint64_t decimal_tenths(uint64_t bytes, uint64_t size, bool nearest)
 {
-	return bytes / size * 10 + (bytes % size * 10 + size / 2) / size; /* < 1.1 * 10^19: fits */
+	/* < 1.1 * 10^19: fits */
+	return bytes / size * 10 + (bytes % size * 10 + (nearest ? size / 2 : 0)) / size;
+}
+
+/* The largest unit whose number does not get to 1000.0: its size, and in *unit which it is. */
+static uint64_t decimal_unit_for(uint64_t bytes, unsigned *unit)
+{
+	uint64_t size = 1000;
+	for (*unit = 0; *unit + 1 < SIZE_UNITS && decimal_tenths(bytes, size, true) >= 10000; ++*unit)
+		size *= 1000;
+	return size;
 }
 
 void format_size_decimal(char out[16], uint64_t bytes, enum format_style style)
 {
 	struct field f = field_of(out, 16);
 	bool is_short = style == FORMAT_SHORT;
-	uint64_t size = 1000;
-	unsigned unit = 0;
+	unsigned unit;
 	if (bytes < EXACT_BELOW) {
 		format_size(out, bytes, style);
 		return;
 	}
-	while (unit + 1 < SIZE_UNITS && decimal_tenths(bytes, size) >= 10000) {
-		size *= 1000;
-		unit++;
-	}
-	put_tenths(&f, decimal_tenths(bytes, size));
+	uint64_t size = decimal_unit_for(bytes, &unit);
+	put_tenths(&f, decimal_tenths(bytes, size, true));
 	if (!is_short)
 		put_char(&f, ' ');
 	put_char(&f, unit == 0 && !is_short ? 'k' : size_letters[unit]);
@@ -125,23 +131,36 @@ void format_size_decimal(char out[16], uint64_t bytes, enum format_style style)
 		put_char(&f, 'B');
 }
 
-void format_progress(char out[40], uint64_t done, uint64_t total)
+/* `tenths` of `done` and `all` of `total`, in the unit of `whole`. */
+static void put_progress(char out[40], uint64_t done, uint64_t total, uint64_t tenths, uint64_t all,
+			 const char *whole)
 {
 	struct field f = field_of(out, 40);
-	char whole[16];
-	format_size(whole, total, FORMAT_LONG);
-	if (total < EXACT_BELOW) {
+	if (total < EXACT_BELOW)
 		put_number(&f, done, 1, true);
-	} else {
-		unsigned unit = unit_for(total);
-		uint64_t tenths = tenths_of(done, unit, done >= total);
-		uint64_t all = tenths_of(total, unit, true);
-		if (done < total && tenths == all)
-			tenths--;
-		put_tenths(&f, tenths);
-	}
+	else
+		put_tenths(&f, done < total && tenths == all ? tenths - 1 : tenths);
 	put(&f, " / ");
 	put(&f, whole);
+}
+
+void format_progress(char out[40], uint64_t done, uint64_t total)
+{
+	char whole[16];
+	unsigned unit = unit_for(total);
+	format_size(whole, total, FORMAT_LONG);
+	put_progress(out, done, total, tenths_of(done, unit, done >= total),
+		     tenths_of(total, unit, true), whole);
+}
+
+void format_progress_decimal(char out[40], uint64_t done, uint64_t total)
+{
+	char whole[16];
+	unsigned unit;
+	uint64_t size = decimal_unit_for(total, &unit);
+	format_size_decimal(whole, total, FORMAT_LONG);
+	put_progress(out, done, total, decimal_tenths(done, size, done >= total),
+		     decimal_tenths(total, size, true), whole);
 }
 
 void format_count(char out[32], uint64_t n)

@@ -25,6 +25,9 @@ void format_size_decimal(char out[16], uint64_t bytes, enum format_style style);
  * down, so that it never looks whole. */
 void format_progress(char out[40], uint64_t done, uint64_t total);
 
+/* The same in decimal units: "6.0 / 12.8 GB". */
+void format_progress_decimal(char out[40], uint64_t done, uint64_t total);
+
 /* "1,204,331" */
 void format_count(char out[32], uint64_t n);
 

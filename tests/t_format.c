@@ -169,6 +169,28 @@ START_TEST(progress_is_in_one_unit)
 }
 END_TEST
 
+START_TEST(progress_in_decimal_units)
+{
+	static const struct {
+		uint64_t done, total;
+		const char *text;
+	} cases[] = {
+		{0, 0, "0 / 0 B"},
+		{512, 4302, "512 / 4,302 B"},
+		{6000000000, 12800000000, "6.0 / 12.8 GB"},
+		{799999999, 800000000, "799.9 / 800.0 MB"},
+		{800000000, 800000000, "800.0 / 800.0 MB"},
+		{UINT64_MAX, UINT64_MAX, "18.4 / 18.4 EB"},
+		{UINT64_MAX, 10000, "18446744073709551.6 / 10.0 kB"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char out[40];
+		format_progress_decimal(out, cases[i].done, cases[i].total);
+		ck_assert_str_eq(out, cases[i].text);
+	}
+}
+END_TEST
+
 START_TEST(counts_have_commas)
 {
 	static const struct {
@@ -350,6 +372,7 @@ int main(void)
 	tcase_add_test(t, decimal_sizes);
 	tcase_add_test(t, sizes_hold_at_every_border);
 	tcase_add_test(t, progress_is_in_one_unit);
+	tcase_add_test(t, progress_in_decimal_units);
 	tcase_add_test(t, counts_have_commas);
 	tcase_add_test(t, rates_are_decimal_and_narrow);
 	tcase_add_test(t, durations_read_well);

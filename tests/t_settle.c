@@ -455,6 +455,130 @@ END_TEST
 
 /* ---- setup ------------------------------------------------------------------------------- */
 
+/* ---- the past goes on -------------------------------------------------------------------- */
+
+static void happens(const char *path)
+{
+	struct buf p = {0};
+	fake_event(fake, &p, RIG_NOW, "deleted", path, "beta", "");
+	rig_notify(&rig, "event", &p);
+	buf_release(&p);
+}
+
+static const char *selected_line(void)
+{
+	return rig_line(&rig, rig.m.layout.body.y +
+			      (int)(rig.m.page_at[rig.m.view] - rig.m.page_top[rig.m.view]));
+}
+
+START_TEST(the_past_is_shown_as_it_grows)
+{
+	char line[256];
+	begin(3, 100, 30);
+	fake->past.history = 50;
+	rig_connect(&rig);
+	rig_type(&rig, "7jjj");
+	snprintf(line, sizeof(line), "%s", selected_line());
+	uint64_t asked = rig.asked;
+	fake->past.history = 53;
+	happens("x");
+	happens("y");
+	ck_assert_int_gt(model_tick_ms(&rig.m), 0);
+	ck_assert_int_le(model_tick_ms(&rig.m), PAST_AGAIN_MS);
+	/* Not at once, and once for both. */
+	model_prepare(&rig.m);
+	ck_assert_uint_eq(rig.asked, asked);
+	rig_settle(&rig);
+	ck_assert_uint_eq(rig.asked, asked + 1);
+	ck_assert_uint_eq(rig.m.pasts.lists[PAST_HISTORY].n, 53);
+	/* The selection is where it was, with what came above it. */
+	ck_assert_uint_eq(rig.m.page_at[VIEW_HISTORY], 6);
+	ck_assert_str_eq(selected_line(), line);
+	/* Who stays on the first line sees the newest. */
+	rig_type(&rig, "g");
+	fake->past.history = 54;
+	happens("x");
+	rig_settle(&rig);
+	ck_assert_uint_eq(rig.m.page_at[VIEW_HISTORY], 0);
+	/* Elsewhere nothing is asked. */
+	rig_type(&rig, "1");
+	asked = rig.asked;
+	happens("x");
+	rig_settle(&rig);
+	ck_assert_uint_eq(rig.asked, asked);
+}
+END_TEST
+
+START_TEST(far_down_the_past_stands_still)
+{
+	begin(3, 100, 30);
+	fake->past.trash = 2000;
+	rig_connect(&rig);
+	rig_type(&rig, "6");
+	ck_assert(rig_shows(&rig, "-- Trash -- 1 of 200 and more"));
+	for (int i = 0; i < 3; i++)
+		rig_type(&rig, "G");
+	ck_assert_uint_gt(rig.m.page_at[VIEW_TRASH], PAST_PAGE);
+	uint64_t asked = rig.asked, n = rig.m.pasts.lists[PAST_TRASH].n;
+	happens("x");
+	rig_settle(&rig);
+	ck_assert_uint_eq(rig.asked, asked);
+	ck_assert_uint_eq(rig.m.pasts.lists[PAST_TRASH].n, n);
+	ck_assert(rig_shows(&rig, "there is newer: g"));
+	ck_assert_int_eq(past_tick_ms(&rig.m), 0);
+	rig_type(&rig, "g");
+	ck_assert_uint_gt(rig.asked, asked);
+	ck_assert(!rig_shows(&rig, "there is newer"));
+}
+END_TEST
+
+START_TEST(details_follow_their_file)
+{
+	begin(3, 100, 40);
+	fake->past.trash = 1;
+	rig_connect(&rig);
+	rig_type(&rig, "/notes\ri");
+	uint64_t asked = rig.asked;
+	happens("elsewhere");
+	rig_settle(&rig);
+	ck_assert_uint_eq(rig.asked, asked);
+	fake->past.trash = 4;
+	happens("design/notes.txt");
+	rig_settle(&rig);
+	ck_assert_uint_eq(rig.m.pasts.lists[PAST_TRASH_OF].n, 2);
+}
+END_TEST
+
+/* ---- setup ------------------------------------------------------------------------------- */
+
+START_TEST(units_are_everywhere)
+{
+	static const char *const screens[] = {"1", "2", "3c", "\033""5", "6", "6\r", "\033""7", "8", "8\r",
+					      "\033""1/notes\ri"};
+	begin(3, 120, 40);
+	fake->past.trash = fake->past.history = 3;
+	fake->past.n_held = 1;
+	fake->past.held[0] = (struct fake_held){7, 30, "beta", "photos"};
+	rig_connect(&rig);
+	struct buf p = {0};
+	fake_progress(fake, &p, true);
+	rig_notify(&rig, "progress", &p);
+	buf_release(&p);
+	for (size_t i = 0; i < ARRAY_LEN(screens); i++) {
+		rig_type(&rig, screens[i]);
+		ck_assert(i == 1 || rig_shows(&rig, "iB") || rig_shows(&rig, " B"));
+		rig.m.setup.units = UNITS_DECIMAL;
+		if (i + 1 == ARRAY_LEN(screens))
+			rig_type(&rig, "Sss\033"); /* bytes, binary; from decimal */
+		else
+			ck_assert_msg(!rig_shows(&rig, "iB"), "%zu", i);
+		rig.m.setup.units = UNITS_BINARY;
+	}
+	rig.m.setup.units = UNITS_BYTES;
+	ck_assert(rig_shows(&rig, "6,442,450,944 / 13,743,895,347 B"));
+}
+END_TEST
+
 START_TEST(columns_and_units_are_chosen)
 {
 	begin(3, 100, 30);
@@ -728,6 +852,10 @@ int main(void)
 	tcase_add_test(t, some_of_the_marked_fail);
 	tcase_add_test(t, a_hundred_thousand);
 	tcase_add_test(t, the_right_button_opens_the_menu_of_a_row);
+	tcase_add_test(t, the_past_is_shown_as_it_grows);
+	tcase_add_test(t, far_down_the_past_stands_still);
+	tcase_add_test(t, details_follow_their_file);
+	tcase_add_test(t, units_are_everywhere);
 	tcase_add_test(t, columns_and_units_are_chosen);
 	tcase_add_test(t, held_sets_are_listed_and_decided);
 	tcase_add_test(t, a_set_that_changes_is_not_decided);

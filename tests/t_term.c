@@ -531,6 +531,24 @@ START_TEST(a_key_is_let_in)
 }
 END_TEST
 
+START_TEST(a_command_of_the_shell_has_the_terminal)
+{
+	start(80, 24);
+	pty_type(&pty, ":");
+	pty_send(&pty, "!echo 1 2 | tr ' 12' '+ab'; exit 3\r");
+	pty_wait_for(&pty, "a+b");
+	pty_wait_for(&pty, "It ended with status 3.");
+	pty_wait_for(&pty, "Enter goes back to tutti.");
+	pty_send(&pty, "\n");
+	pty_wait_for(&pty, "Makefile");
+	pty_wait_gone(&pty, "It ended");
+	pty_type(&pty, ":!\r");
+	pty_wait_for(&pty, "Which command?");
+	pty_send(&pty, "q");
+	ends_with_status(0);
+}
+END_TEST
+
 START_TEST(order_is_remembered)
 {
 	start(80, 24);
@@ -856,6 +874,7 @@ int main(void)
 	tcase_add_test(t, a_conflict_is_settled);
 	tcase_add_test(t, the_trash_is_shown_and_restores);
 	tcase_add_test(t, a_key_is_let_in);
+	tcase_add_test(t, a_command_of_the_shell_has_the_terminal);
 	tcase_add_test(t, rows_change_under_a_still_cursor);
 	tcase_add_test(t, a_lost_server_ends_nothing);
 	tcase_add_test(t, no_server_is_said_in_words);

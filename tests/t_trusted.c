@@ -63,6 +63,26 @@ START_TEST(the_header_says_who_asks)
 }
 END_TEST
 
+/* What fits, in words that fit; whose it is stays to be seen. */
+START_TEST(much_trouble_is_said_briefly)
+{
+	begin(80, 24);
+	fake->conflicts = 1;
+	fake->past.n_held = 1;
+	fake->past.held[0] = (struct fake_held){7, 1618, "", "photos"};
+	fake->servers[0].problems = 1620; /* the held deletions are among them */
+	fake->servers[2].state = "offline";
+	say_status();
+	ck_assert(strstr(rig_line(&rig, 0), " tutti projects"));
+	ck_assert(rig_shows(&rig, "1 conflict  1,618 held  1 offline  2 problems  1 asking"));
+	ck_assert(rig_shows(&rig, "A alpha 1,618 held, 2 problems"));
+	grid_resize(&rig.grid, 140, 24);
+	model_resize(&rig.m, 140, 24);
+	ck_assert(rig_shows(&rig, "1 conflict  1,618 deletions held (8)  1 server offline  2 problems  "
+				  "1 server asks to join (5)"));
+}
+END_TEST
+
 START_TEST(the_servers_page_has_a_line_for_each)
 {
 	begin(80, 40);
@@ -386,6 +406,7 @@ int main(void)
 	TCase *t = tcase_create("trusted");
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, the_header_says_who_asks);
+	tcase_add_test(t, much_trouble_is_said_briefly);
 	tcase_add_test(t, the_servers_page_has_a_line_for_each);
 	tcase_add_test(t, what_comes_above_does_not_move_the_selection);
 	tcase_add_test(t, each_answer_is_what_it_says);

@@ -262,6 +262,16 @@ static void quit_command(struct model *m, struct bytes rest)
 	m->todo |= TODO_QUIT;
 }
 
+static void shell_command(struct model *m, struct bytes rest)
+{
+	if (m->readonly)
+		model_say(m, LOOK_PLAIN, "Not with --readonly");
+	else if (rest.len > 0)
+		leave_todo(m, TODO_SHELL, rest);
+	else
+		model_say(m, LOOK_BAD, "Which command? :!ls runs ls in a shell");
+}
+
 static void command(struct model *m, struct bytes text)
 {
 	static const struct {
@@ -274,6 +284,10 @@ static void command(struct model *m, struct bytes text)
 	};
 	if (text.len == 0 || go_to_row(m, text))
 		return;
+	if (text.p[0] == '!') {
+		shell_command(m, (struct bytes){text.p + 1, text.len - 1});
+		return;
+	}
 	struct bytes rest = text, word = next_word(&rest);
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		if (bytes_eq(word, bytes_of(commands[i].name))) {
@@ -282,7 +296,7 @@ static void command(struct model *m, struct bytes text)
 		}
 	struct buf shown = {0};
 	show(&shown, word, m->ascii);
-	model_say(m, LOOK_BAD, "No command \"%.*s\": a row, a percentage, sort, filter, find, w, q",
+	model_say(m, LOOK_BAD, "No command \"%.*s\": a row, a percentage, sort, filter, find, w, !, q",
 		  (int)shown.len, (const char *)shown.data);
 	buf_release(&shown);
 }

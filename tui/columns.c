@@ -117,18 +117,10 @@ static void name_text(struct buf *out, const struct listing_row *r, const struct
 
 static void size_text(struct buf *out, const struct listing_row *r, const struct column_style *s)
 {
-	char text[32];
-	enum format_style style = s->wide ? FORMAT_LONG : FORMAT_SHORT;
-	switch (s->units) {
-	case UNITS_DECIMAL:
-		format_size_decimal(text, r->size, style);
-		break;
-	case UNITS_BYTES:
-		format_count(text, r->size);
-		break;
-	default:
-		format_size(text, r->size, style);
-	}
+	char text[40];
+	/* The column has no room for the B of bytes. */
+	bool wide = s->wide && s->units != UNITS_BYTES;
+	setup_size(s->units, text, r->size, wide ? FORMAT_LONG : FORMAT_SHORT);
 	buf_addf(out, "%s", text);
 }
 

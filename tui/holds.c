@@ -48,11 +48,11 @@ static const struct hold *find_set(const struct holds *h)
 }
 
 /* "214 files, 3.2 GiB" */
-static void amount(struct buf *out, const struct hold *s)
+static void amount(struct buf *out, const struct model *m, const struct hold *s)
 {
-	char n[32], size[16];
+	char n[32], size[40];
 	format_count(n, s->n);
-	format_size(size, s->bytes, FORMAT_LONG);
+	setup_size(m->setup.units, size, s->bytes, FORMAT_LONG);
 	buf_addf(out, "%s deletion%s, %s", n, s->n == 1 ? "" : "s", size);
 }
 
@@ -151,7 +151,7 @@ void holds_page(const struct model *m, struct lines *out)
 		lines_next(out, LOOK_BAD);
 		lines_number(out, (uint32_t)i + 1);
 		lines_addf(out, "   ");
-		amount(&out->text, s);
+		amount(&out->text, m, s);
 		lines_addf(out, ", ");
 		origin(&out->text, m, s);
 		for (size_t k = 0; k < s->n_paths; k++) {
@@ -194,7 +194,7 @@ void holds_lines(const struct model *m, struct lines *out, int width)
 	if (!s)
 		return;
 	lines_next(out, LOOK_STRONG);
-	amount(&out->text, s);
+	amount(&out->text, m, s);
 	lines_addf(out, " %s held", s->n == 1 ? "is" : "are");
 	buf_addf(&text, "So many at once may be a mistake: ");
 	origin(&text, m, s);
@@ -234,7 +234,7 @@ bool holds_key(struct model *m, uint32_t key)
 		return true;
 	h->deleting = key == 'y';
 	buf_clear(&h->words);
-	amount(&h->words, s);
+	amount(&h->words, m, s);
 	wire_map(&p, 2);
 	wire_put_uint(&p, "id", s->id);
 	wire_put_bool(&p, "delete", h->deleting);

@@ -51,7 +51,7 @@ const struct key_binding key_bindings[] = {
 	{DO_WINDOW_MIDDLE, IN_ROWS, {'M'}, NULL, "middle of the window"},
 	{DO_WINDOW_BOTTOM, IN_ROWS, {'L'}, NULL, "bottom of the window"},
 	{DO_GO, IN_ALL, {':'}, NULL,
-		"go to row N or N%; or a command: sort, filter, find, w FILE, q"},
+		"go to row N or N%; or a command: sort, filter, find, w FILE, !SHELL, q"},
 	{DO_UNFOLD, IN_ROWS, {'l', K_RIGHT, '+'}, NULL,
 		"unfold; in the flat table: scroll the name"},
 	{DO_FOLD, IN_ROWS, {'h', K_LEFT, '-', K_BACKSPACE}, NULL,

@@ -389,8 +389,12 @@ void model_notify(struct model *m, const char *method, const msgpack_object *par
 		if (m->news.progress.n > 0)
 			m->transfers_until = m->ticks_ms + TRANSFERS_STAY_MS;
 	} else if (strcmp(method, "event") == 0) {
-		if (news_event(&m->news, params) && m->view != VIEW_EVENTS)
-			m->new_events++;
+		struct bytes path;
+		wire_get_bytes(params, "path", &path);
+		if (!news_event(&m->news, params))
+			return;
+		m->new_events += m->view != VIEW_EVENTS;
+		past_happened(m, path);
 	}
 	model_run_waiting(m);
 }
@@ -499,8 +503,8 @@ static void follow_line(struct model *m, struct bytes text, struct bytes path)
 static void build_page(struct model *m)
 {
 	int past = past_of(m->view);
-	uint64_t generation = past < 0 ? 0 : m->pasts.lists[past].generation * 4 +
-						 (m->layout.width >= PAST_WIDE ? 2u : 0u) +
+	uint64_t generation = past < 0 ? 0 : m->pasts.lists[past].generation * 16 +
+						 m->setup.units * 4u + (m->layout.width >= PAST_WIDE ? 2u : 0u) +
 						 (m->connected ? 1u : 0u);
 	if (past >= 0 && m->page_view == m->view && m->page_generation == generation)
 		return;
@@ -567,6 +571,7 @@ static void prepare(struct model *m)
 	unsigned rows = (unsigned)m->layout.body.h;
 	listing_set_height(&m->files, rows);
 	listing_set_height(&m->conflicts, rows);
+	past_refresh(m);
 	if (!model_shows_rows(m)) {
 		build_page(m);
 		scroll_page(m);
@@ -598,6 +603,8 @@ int64_t model_tick_ms(const struct model *m)
 		return m->held_until - m->ticks_ms;
 	if (!m->connected && m->retry_at > m->now)
 		return 1000;
+	if (past_tick_ms(m) > 0)
+		return past_tick_ms(m);
 	if (m->news.progress.n == 0 && m->transfers_until > m->ticks_ms)
 		return m->transfers_until - m->ticks_ms;
 	for (size_t i = 1; m->connected && i < m->news.status.n_servers; i++) {

@@ -57,6 +57,7 @@ enum todo {
 	TODO_WRITE = 32,  /* todo_text: the file */
 	TODO_MOUSE = 64,
 	TODO_RETRY = 128, /* connect now */
+	TODO_SHELL = 1024, /* todo_text: a command */
 	TODO_REMEMBER = 256, /* sort and form have changed */
 };
 

@@ -119,6 +119,11 @@ void news_status(struct news *n, const msgpack_object *m, int64_t now)
 		read_server(&s.servers[i], wire_at(list, i));
 		keep_history(&s.servers[i], &n->status);
 	}
+	if (s.n_servers > 0) {
+		struct server *self = &s.servers[0];
+		self->held = s.held;
+		self->problems -= s.held < self->problems ? s.held : self->problems;
+	}
 	list = wire_get(m, "problems");
 	s.n_problems = wire_count(list) < PROBLEMS_MAX ? wire_count(list) : PROBLEMS_MAX;
 	s.problems = xcalloc(s.n_problems + 1, sizeof(*s.problems));
@@ -154,6 +159,14 @@ void news_peers(struct news *n, const msgpack_object *m)
 			own_get(o, "direction", &s->direction);
 		}
 	}
+}
+
+uint64_t status_problems(const struct status *s)
+{
+	uint64_t n = 0, listed = s->n_problems > s->held ? s->n_problems - s->held : 0;
+	for (size_t i = 0; i < s->n_servers; i++)
+		n = s->servers[i].problems > UINT64_MAX - n ? UINT64_MAX : n + s->servers[i].problems;
+	return n > listed ? n : listed;
 }
 
 bool server_is_away(const struct server *s)

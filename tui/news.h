@@ -18,7 +18,8 @@ enum {
 struct server {
 	struct own name, id, address, state, error;
 	int64_t since; /* ns */
-	uint64_t retry_ms, tries, pending_files, pending_bytes, lag_ms, files, bytes, problems;
+	uint64_t retry_ms, tries, pending_files, pending_bytes, lag_ms, files, bytes;
+	uint64_t problems, held; /* held deletions, of the server itself, are no problems here */
 	uint64_t peak_files, peak_bytes; /* the most that was pending since it was nothing */
 	/* Of `peers`; 0 and empty for the server itself. */
 	uint64_t in, out;
@@ -84,6 +85,8 @@ size_t news_events(struct news *n, const msgpack_object *result, bool *gap);
 void news_note(struct news *n, int64_t time, const char *text); /* an event of our own */
 const struct event *news_event_at(const struct news *n, size_t i); /* 0: the oldest kept */
 
+/* Problems of all servers but held deletions, which are counted by themselves. */
+uint64_t status_problems(const struct status *s);
 /* Is the server's state a trouble (offline, connecting, waiting)? */
 bool server_is_away(const struct server *s);
 /* The best number of seconds left, 0 if unknown. */

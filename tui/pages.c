@@ -43,14 +43,22 @@ void server_words(struct buf *out, const struct server *s, int64_t received, int
 			buf_addf(out, "%s ", text);
 			format_count(text, s->pending_files);
 			buf_addf(out, "%s left", text);
-		} else if (bytes_eq(state, bytes_of("self"))) {
-			buf_addf(out, "in sync");
-		} else {
+		} else if (!bytes_eq(state, bytes_of("self"))) {
 			show(out, state, ascii);
+		} else if (s->problems == 0 && s->held == 0) {
+			buf_addf(out, "in sync");
+		}
+		if (s->held > 0) {
+			format_count(text, s->held);
+			buf_addf(out, "%s%s ", s->pending_files > 0 ? ", " : "", text);
+			buf_addf(out, brief ? "held" : s->held == 1 ? "deletion held" : "deletions held");
 		}
 		if (s->problems > 0) {
+			bool self = bytes_eq(state, bytes_of("self"));
+			bool first = self && s->pending_files == 0 && s->held == 0;
 			format_count(text, s->problems);
-			buf_addf(out, ", %s problem%s", text, s->problems == 1 ? "" : "s");
+			buf_addf(out, "%s%s problem%s", first ? "" : ", ", text,
+				 s->problems == 1 ? "" : "s");
 		}
 		return;
 	}
@@ -112,11 +120,11 @@ static void servers_page(const struct model *m, struct lines *out)
 		}
 		lines_next(out, LOOK_PLAIN);
 		format_count(a, s->files);
-		format_size(b, s->bytes, FORMAT_LONG);
+		setup_size(m->setup.units, b, s->bytes, FORMAT_LONG);
 		lines_addf(out, "     holds      %s file%s, %s", a, s->files == 1 ? "" : "s", b);
 		if (s->pending_files > 0) {
 			format_count(a, s->pending_files);
-			format_size(b, s->pending_bytes, FORMAT_LONG);
+			setup_size(m->setup.units, b, s->pending_bytes, FORMAT_LONG);
 			lines_next(out, LOOK_BUSY);
 			lines_addf(out, "     lacks      %s file%s, %s", a,
 				   s->pending_files == 1 ? "" : "s", b);
@@ -126,8 +134,8 @@ static void servers_page(const struct model *m, struct lines *out)
 			lines_addf(out, "     behind     %llu ms", (unsigned long long)s->lag_ms);
 		}
 		if (s->in > 0 || s->out > 0) {
-			format_size(a, s->in, FORMAT_LONG);
-			format_size(b, s->out, FORMAT_LONG);
+			setup_size(m->setup.units, a, s->in, FORMAT_LONG);
+			setup_size(m->setup.units, b, s->out, FORMAT_LONG);
 			lines_next(out, LOOK_PLAIN);
 			lines_addf(out, "     traffic    %s in, %s out", a, b);
 		}
@@ -144,6 +152,7 @@ static void servers_page(const struct model *m, struct lines *out)
 		lines_addf(out, " note: ");
 		lines_show(out, own_bytes(&st->notes[i]), m->ascii);
 	}
+	trusted_known_lines(m, out);
 	if (st->n_problems > 0) {
 		lines_next(out, LOOK_PLAIN);
 		lines_next(out, LOOK_STRONG);
@@ -158,13 +167,12 @@ static void servers_page(const struct model *m, struct lines *out)
 		lines_addf(out, ": ");
 		lines_show(out, own_bytes(&st->problems[i].reason), m->ascii);
 	}
-	trusted_known_lines(m, out);
 }
 
 /* ---- events ------------------------------------------------------------------------------ */
 
-/* How each kind of event is told: {path}, {replica} and {detail} stand for its fields. What is
- * not in the list is told as it comes. */
+/* How each kind of event is told: P, R and D stand for its path, replica and detail; a detail that
+ * has no place comes last. What is not in the list is told as it comes. */
 static const struct {
 	const char *what;
 	const char *words;
@@ -172,8 +180,9 @@ static const struct {
 	{"changed", "P changed on R"},
 	{"created", "P is new on R"},
 	{"deleted", "P was deleted on R"},
-	{"moved", "P was moved on R"},
+	{"moved", "P was moved on R from D"},
 	{"received", "P was received from R"},
+	{"removed", "P was removed, as R deleted it"},
 	{"conflict", "P has a conflict"},
 	{"failed", "P failed on R"},
 	{"peer-up", "R is connected"},
@@ -208,10 +217,12 @@ void event_words(struct buf *out, const struct event *e, bool ascii)
 			buf_addf(out, "a server");
 		else if (*c == 'R')
 			show(out, own_bytes(&e->replica), ascii);
+		else if (*c == 'D')
+			show(out, own_bytes(&e->detail), ascii);
 		else
 			buf_add_char(out, *c);
 	}
-	if (e->detail.len > 0) {
+	if (e->detail.len > 0 && !strchr(words, 'D')) {
 		if (out->len > begin)
 			buf_addf(out, ": ");
 		show(out, own_bytes(&e->detail), ascii);
@@ -255,7 +266,7 @@ static void events_page(const struct model *m, struct lines *out)
 static void transfers_page(const struct model *m, struct lines *out)
 {
 	const struct progress *p = &m->news.progress;
-	char a[40], b[40], c[40];
+	char a[40], b[72], c[40];
 	if (p->n == 0) {
 		lines_next(out, LOOK_PLAIN);
 		lines_addf(out, "   No transfer is running.");
@@ -265,7 +276,7 @@ static void transfers_page(const struct model *m, struct lines *out)
 		lines_addf(out, "   %s active ", a);
 		bar_text(&out->text, 26, p->done, p->size);
 		format_percent(a, p->done, p->size);
-		format_progress(b, p->done, p->size);
+		setup_progress(m->setup.units, b, p->done, p->size);
 		format_rate(c, p->in > p->out ? p->in : p->out);
 		lines_addf(out, " %s  %s  %s", a, b, c);
 		if (progress_seconds(p) > 0) {
@@ -279,7 +290,7 @@ static void transfers_page(const struct model *m, struct lines *out)
 		lines_addf(out, "   ");
 		bar_text(&out->text, 22, t->done, t->size);
 		format_percent(a, t->done, t->size);
-		format_progress(b, t->done, t->size);
+		setup_progress(m->setup.units, b, t->done, t->size);
 		format_rate(c, t->rate);
 		lines_addf(out, " %4s  %18s  %8s  ", a, b, c);
 		if (t->rate > 0 && t->size > t->done) {
@@ -360,7 +371,7 @@ void page_details(struct lines *out, const struct model *m, const msgpack_object
 		wire_get_int(h, "mtime", &mtime);
 		wire_get_uint(h, "counter", UINT64_MAX, &counter);
 		wire_get_str(h, "replica", &text);
-		format_size(a, size, FORMAT_LONG);
+		setup_size(m->setup.units, a, size, FORMAT_LONG);
 		show_time(b, mtime, FORMAT_SECONDS);
 		lines_next(out, LOOK_PLAIN);
 		lines_addf(out, "   %s  %s  %s  from ",

@@ -6,6 +6,7 @@
 #include "filter.h"
 #include "model.h"
 #include "pages.h"
+#include "path.h"
 #include "when.h"
 #include "wire.h"
 
@@ -181,6 +182,7 @@ void past_open(struct model *m, enum past which, struct bytes under)
 	l->serial++;
 	l->more = false;
 	l->stale = true;
+	l->again_ms = 0;
 	read_filter(l, m->now);
 	ask_more(m, which);
 }
@@ -204,6 +206,71 @@ void past_follow(struct model *m, enum past which, uint64_t at, uint64_t height)
 	struct past_list *l = &m->pasts.lists[which];
 	if (l->more && !l->asked && l->n < PAST_KEPT && at + 2 * height >= l->n)
 		ask_more(m, which);
+}
+
+/* ---- what happens meanwhile --------------------------------------------------------------- */
+
+static bool is_shown(const struct model *m, enum past which)
+{
+	return is_brief(which)            ? m->view == VIEW_DETAILS
+	       : which == PAST_TRASH ? m->view == VIEW_TRASH
+					   : m->view == VIEW_HISTORY;
+}
+
+void past_happened(struct model *m, struct bytes path)
+{
+	for (unsigned i = 0; i < PASTS_N; i++) {
+		struct past_list *l = &m->pasts.lists[i];
+		struct bytes under = {l->under.data, l->under.len};
+		if (is_shown(m, (enum past)i) && l->again_ms == 0 &&
+		    (under.len == 0 || bytes_eq(path, under) || path_is_under(path, under)))
+			l->again_ms = m->ticks_ms + PAST_AGAIN_MS;
+	}
+}
+
+/* Is the selected line not among the newest? */
+static bool is_deep(const struct model *m, enum past which)
+{
+	return !is_brief(which) && m->page_at[m->view] >= PAST_PAGE;
+}
+
+void past_refresh(struct model *m)
+{
+	for (unsigned i = 0; i < PASTS_N; i++) {
+		struct past_list *l = &m->pasts.lists[i];
+		if (l->again_ms == 0 || m->ticks_ms < l->again_ms || l->asked || !m->connected ||
+		    !is_shown(m, (enum past)i) || is_deep(m, (enum past)i))
+			continue;
+		past_open(m, (enum past)i, (struct bytes){l->under.data, l->under.len});
+	}
+}
+
+int64_t past_tick_ms(const struct model *m)
+{
+	int64_t least = 0;
+	for (unsigned i = 0; m->connected && i < PASTS_N; i++) {
+		int64_t at = m->pasts.lists[i].again_ms;
+		int64_t left = at > m->ticks_ms ? at - m->ticks_ms : 1;
+		if (at != 0 && is_shown(m, (enum past)i) && !m->pasts.lists[i].asked &&
+		    !is_deep(m, (enum past)i) && (least == 0 || left < least))
+			least = left;
+	}
+	return least;
+}
+
+bool past_waits(const struct model *m)
+{
+	for (unsigned i = 0; i < PASTS_N; i++)
+		if (m->pasts.lists[i].again_ms != 0 && is_shown(m, (enum past)i) &&
+		    is_deep(m, (enum past)i))
+			return true;
+	return false;
+}
+
+bool past_has_more(const struct model *m)
+{
+	return (m->view == VIEW_TRASH && m->pasts.lists[PAST_TRASH].more) ||
+	       (m->view == VIEW_HISTORY && m->pasts.lists[PAST_HISTORY].more);
 }
 
 void past_lost(struct model *m)
@@ -335,8 +402,8 @@ static void begin_line(const struct model *m, struct lines *out, unsigned look, 
 static void trash_line(const struct model *m, struct lines *out, const struct past_line *l)
 {
 	bool wide = m->layout.width >= PAST_WIDE;
-	char size[16];
-	format_size(size, l->new_size, wide ? FORMAT_LONG : FORMAT_SHORT);
+	char size[40];
+	setup_size(m->setup.units, size, l->new_size, wide ? FORMAT_LONG : FORMAT_SHORT);
 	begin_line(m, out, LOOK_PLAIN, l->time);
 	lines_addf(out, "%*s  ", wide ? 10 : 7,
 		   l->kind == KIND_SYMLINK ? "link" : l->kind == KIND_DIR ? "folder" : size);
@@ -352,10 +419,10 @@ static void trash_line(const struct model *m, struct lines *out, const struct pa
 
 static void history_line(const struct model *m, struct lines *out, const struct past_line *l)
 {
-	char was[16], is[16];
+	char was[40], is[40];
 	struct event e = {.what = l->what, .path = l->path, .replica = l->replica};
-	format_size(was, l->old_size, FORMAT_LONG);
-	format_size(is, l->new_size, FORMAT_LONG);
+	setup_size(m->setup.units, was, l->old_size, FORMAT_LONG);
+	setup_size(m->setup.units, is, l->new_size, FORMAT_LONG);
 	begin_line(m, out, event_look(&e), l->time);
 	event_words(&out->text, &e, m->ascii);
 	if (l->had && l->has)
@@ -463,12 +530,12 @@ void past_lines(const struct model *m, struct lines *out, int width)
 {
 	const struct past_line *c = &m->pasts.chosen;
 	struct buf text = {0};
-	char time[20], size[16];
+	char time[20], size[40];
 	lines_next(out, LOOK_STRONG);
 	lines_addf(out, "Restore ");
 	lines_show(out, own_bytes(&c->path), m->ascii);
 	show_time(time, c->mtime, FORMAT_SECONDS);
-	format_size(size, c->new_size, FORMAT_LONG);
+	setup_size(m->setup.units, size, c->new_size, FORMAT_LONG);
 	buf_addf(&text, "%s of %s, ", c->kind == KIND_FILE ? size : kind_text((enum kind)c->kind),
 		 time[0] ? time : "an unknown time");
 	show_time(time, c->time, FORMAT_SECONDS);

@@ -16,6 +16,7 @@ enum {
 	PAST_PAGE_MAX = 500, /* likewise, where a filter passes only some */
 	PAST_WIDE = 100,    /* columns of a screen that has room for whole dates */
 	PAST_DETAILS = 6,   /* on the screen of details */
+	PAST_AGAIN_MS = 1000, /* after an event, so that it is written, and others are waited for */
 	PAST_KEPT = 5000,   /* lines of one list; who wants more narrows it by a filter */
 };
 
@@ -53,6 +54,7 @@ struct past_list {
 	struct past_wish wish;
 	struct buf missing;  /* names of servers that did not answer */
 	uint64_t generation; /* grows with every change */
+	int64_t again_ms;    /* ticks: something has happened, and then it is asked for; 0: nothing */
 };
 
 struct model;
@@ -71,6 +73,14 @@ void past_open(struct model *m, enum past which, struct bytes under);
 void past_filter(struct model *m, enum past which, struct bytes text);
 /* Asks for more if the selected line is near the end of what is here; before drawing. */
 void past_follow(struct model *m, enum past which, uint64_t at, uint64_t height);
+
+/* Something happened at this path: what is shown of the past is asked for again, a little later; and
+ * only when the selected line is among the newest, so that it stays in the list. */
+void past_happened(struct model *m, struct bytes path);
+void past_refresh(struct model *m);                 /* before drawing */
+int64_t past_tick_ms(const struct model *m);        /* until past_refresh() has to do; 0: never */
+bool past_waits(const struct model *m);             /* there is newer than what is shown */
+bool past_has_more(const struct model *m);          /* the view's list goes on */
 
 /* `low`: what was passed to model_ask_tagged(). */
 void past_answer(struct model *m, unsigned low, const msgpack_object *result);

@@ -186,11 +186,14 @@ static const char diff_command[] =
 	"{ if cmp -s \"$1\" \"$2\"; then echo 'The two versions are the same.'; "
 	"else ls -ln \"$1\" \"$2\"; cmp \"$1\" \"$2\"; diff -u \"$1\" \"$2\"; fi; } 2>&1 | ";
 
-/* Runs $PAGER on a file, or on the difference of two (`other` not NULL). */
-static void run_pager(struct program *p, const char *path, const char *other)
+static const char shell_command[] =
+	"sh -c \"$1\"; r=$?; echo; [ $r = 0 ] || echo \"It ended with status $r.\"; "
+	"printf 'Enter goes back to tutti. '; read -r line";
+
+/* Gives the terminal to a command of the shell, until it ends; `one` and `two` (may be NULL) are $1 and
+ * $2 in it. */
+static void run_shell(struct program *p, const char *command, const char *one, const char *two)
 {
-	const char *pager = getenv("PAGER");
-	pager = pager && *pager ? pager : "less";
 	terminal_leave();
 	fflush(stdout);
 	p->child = fork();
@@ -201,9 +204,7 @@ static void run_pager(struct program *p, const char *path, const char *other)
 			signal(defaults[i], SIG_DFL);
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
-		char *command = other ? xasprintf("%s%s", diff_command, pager)
-				      : xasprintf("%s%s", pager, view_command);
-		execl("/bin/sh", "sh", "-c", command, "tutti", path, other, (char *)NULL);
+		execl("/bin/sh", "sh", "-c", command, "tutti", one, two, (char *)NULL);
 		_exit(127);
 	}
 	/* By number, as not every C library has a function for it. */
@@ -218,6 +219,17 @@ static void run_pager(struct program *p, const char *path, const char *other)
 	ev_io_stop(p->loop, &p->input);
 	ev_io_set(&p->child_end, p->child_fd, EV_READ);
 	ev_io_start(p->loop, &p->child_end);
+}
+
+/* Runs $PAGER on a file, or on the difference of two (`other` not NULL). */
+static void run_pager(struct program *p, const char *path, const char *other)
+{
+	const char *pager = getenv("PAGER");
+	pager = pager && *pager ? pager : "less";
+	char *command = other ? xasprintf("%s%s", diff_command, pager)
+			      : xasprintf("%s%s", pager, view_command);
+	run_shell(p, command, path, other);
+	free(command);
 }
 
 /* The name of a file here, for the caller to free; NULL, and it was said why not. Only if the
@@ -273,6 +285,11 @@ static void run_todo(struct program *p)
 	}
 	if (todo & (TODO_SHOW | TODO_DIFF))
 		show_files(p, text);
+	if (todo & TODO_SHELL) {
+		char *command = xasprintf("%.*s", (int)text.len, (const char *)text.p);
+		run_shell(p, shell_command, command, NULL);
+		free(command);
+	}
 	if (todo & TODO_WRITE) {
 		if (p->export)
 			model_say(m, LOOK_PLAIN, "A table is being written already");

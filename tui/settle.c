@@ -250,10 +250,10 @@ static void version_line(const struct model *m, struct lines *out, size_t i)
 {
 	const struct settle *s = &m->settle;
 	const struct contender *v = &s->versions[i];
-	char size[16], time[20];
+	char size[40], time[20];
 	struct buf who = {0};
 	bool brief = dialog_is_brief(m);
-	format_size(size, v->size, brief ? FORMAT_SHORT : FORMAT_LONG);
+	setup_size(m->setup.units, size, v->size, brief ? FORMAT_SHORT : FORMAT_LONG);
 	show_time(time, v->mtime, brief ? FORMAT_SHORT : FORMAT_SECONDS);
 	maker(&who, v, m->ascii);
 	lines_next(out, LOOK_PLAIN);

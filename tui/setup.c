@@ -4,6 +4,8 @@
 
 #include "model.h"
 
+#include <stdio.h>
+
 static const struct {
 	const char *name, *words;
 } units[] = {
@@ -22,6 +24,35 @@ static const struct {
 	{COLUMN_DATE, 'd', "date", "column Modified"},
 	{COLUMN_STATE, 'v', "state", "column State"},
 };
+
+/* ---- sizes ------------------------------------------------------------------------------- */
+
+void setup_size(enum size_units u, char out[40], uint64_t bytes, enum format_style style)
+{
+	char count[32];
+	if (u == UNITS_BYTES) {
+		format_count(count, bytes);
+		snprintf(out, 40, "%s%s", count, style == FORMAT_SHORT ? "" : " B");
+	} else if (u == UNITS_DECIMAL) {
+		format_size_decimal(out, bytes, style);
+	} else {
+		format_size(out, bytes, style);
+	}
+}
+
+void setup_progress(enum size_units u, char out[72], uint64_t done, uint64_t total)
+{
+	char a[32], b[32];
+	if (u == UNITS_BYTES) {
+		format_count(a, done);
+		format_count(b, total);
+		snprintf(out, 72, "%s / %s B", a, b);
+	} else if (u == UNITS_DECIMAL) {
+		format_progress_decimal(out, done, total);
+	} else {
+		format_progress(out, done, total);
+	}
+}
 
 /* ---- the remembered file ----------------------------------------------------------------- */
 
@@ -76,8 +107,11 @@ void setup_lines(const struct model *m, struct lines *out, int width)
 bool setup_key(struct model *m, uint32_t key)
 {
 	struct setup *s = &m->setup;
-	if (key == 's')
+	if (key == 's') {
 		s->units = (s->units + 1) % SIZE_UNITS_N;
+		if (m->view == VIEW_DETAILS)
+			model_ask_row(m); /* its text has sizes */
+	}
 	for (size_t i = 0; i < ARRAY_LEN(columns); i++)
 		if (key == (uint8_t)columns[i].key)
 			s->hidden ^= 1u << columns[i].column;

@@ -2,6 +2,7 @@
 #ifndef TUTTI_SETUP_H
 #define TUTTI_SETUP_H
 
+#include "format.h"
 #include "lines.h"
 
 /* One list yields the enum, the names in the remembered file, and the words of the dialog. */
@@ -22,6 +23,10 @@ struct setup {
 	enum size_units units;
 	unsigned hidden; /* columns that are not shown: bits by enum column */
 };
+
+/* A size, and how much of it is done, in those units. */
+void setup_size(enum size_units u, char out[40], uint64_t bytes, enum format_style style);
+void setup_progress(enum size_units u, char out[72], uint64_t done, uint64_t total);
 
 /* One `key=value` of the remembered file; what is not understood changes nothing. */
 void setup_take(struct setup *s, struct bytes key, struct bytes value);

@@ -27,6 +27,8 @@ static void ends(struct grid *s, int y, const struct buf *left, unsigned left_lo
 	grid_field(s, y, width - need, need, buf_bytes(right), GRID_LEFT, right_look);
 }
 
+enum { TITLE_LEFT = 16 /* columns of the title for whose it is */ };
+
 /* ---- title ------------------------------------------------------------------------------- */
 
 /* Nothing is wrong. */
@@ -43,67 +45,84 @@ static void good_words(const struct status *st, struct buf *out)
 		buf_addf(out, "syncing");
 }
 
-/* What is wrong, or that all is well, in words; true if it is trouble. */
-static bool trouble(const struct model *m, struct buf *out)
+static void no_connection(const struct model *m, struct buf *out)
 {
-	/* A narrow screen has room for the worst only. */
-	bool all = m->layout.width >= 60;
-	const struct status *st = &m->news.status;
-	size_t away = 0, begin = out->len;
 	char n[32];
+	if (!m->ever_connected) {
+		buf_addf(out, "not connected");
+	} else if (m->lost > 0 && m->now > m->lost) {
+		format_duration_words(n, (uint64_t)(m->now - m->lost) / 1000000000);
+		buf_addf(out, "SERVER LOST %s ago", n);
+	} else {
+		buf_addf(out, "SERVER LOST");
+	}
+	if (m->retry_at > m->now) {
+		format_duration_words(n, (uint64_t)(m->retry_at - m->now) / 1000000000);
+		buf_addf(out, ", retry in %s", n);
+	}
+}
+
+/* What is wrong, in words; `brief`: as short as can be. */
+static bool trouble(const struct model *m, struct buf *out, bool brief)
+{
+	const struct status *st = &m->news.status;
+	uint64_t away = 0;
+	for (size_t i = 1; i < st->n_servers; i++)
+		away += server_is_away(&st->servers[i]);
+	const struct {
+		uint64_t n;
+		const char *one, *many, *brief; /* NULL: those are */
+		char screen;
+	} kinds[] = {
+		{st->conflicts, "conflict", "conflicts", NULL, 0},
+		{st->held, "deletion held", "deletions held", "held", '8'},
+		{away, "server offline", "servers offline", "offline", 0},
+		{status_problems(st), "problem", "problems", NULL, 0},
+		{st->asking, "server asks to join", "servers ask to join", "asking", '5'},
+	};
+	size_t begin = out->len;
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		char n[32];
+		if (kinds[i].n == 0)
+			continue;
+		/* Whoever comes along the network shall not hide that all else is well. */
+		if (out->len == begin && i == ARRAY_LEN(kinds) - 1 && m->layout.width >= 60)
+			good_words(st, out);
+		format_count(n, kinds[i].n);
+		buf_addf(out, "%s%s %s", out->len > begin ? "  " : "", n,
+			 brief && kinds[i].brief ? kinds[i].brief
+			 : kinds[i].n == 1       ? kinds[i].one
+						 : kinds[i].many);
+		if (kinds[i].screen && !brief && m->layout.width >= 100)
+			buf_addf(out, " (%c)", kinds[i].screen);
+		/* A narrow screen has room for the worst only. */
+		if (m->layout.width < 60)
+			break;
+	}
+	return out->len > begin;
+}
+
+/* What is to be said first of all; true if it is trouble. */
+static bool first_words(const struct model *m, struct buf *out)
+{
+	const struct status *st = &m->news.status;
 	if (!m->connected) {
-		if (!m->ever_connected) {
-			buf_addf(out, "not connected");
-		} else if (m->lost > 0 && m->now > m->lost) {
-			format_duration_words(n, (uint64_t)(m->now - m->lost) / 1000000000);
-			buf_addf(out, "SERVER LOST %s ago", n);
-		} else {
-			buf_addf(out, "SERVER LOST");
-		}
-		if (m->retry_at > m->now) {
-			format_duration_words(n, (uint64_t)(m->retry_at - m->now) / 1000000000);
-			buf_addf(out, ", retry in %s", n);
-		}
+		no_connection(m, out);
 		return true;
 	}
 	if (!st->known)
 		return false;
-	for (size_t i = 1; i < st->n_servers; i++)
-		away += server_is_away(&st->servers[i]);
-	if (st->conflicts > 0) {
-		format_count(n, st->conflicts);
-		buf_addf(out, "%s conflict%s", n, st->conflicts == 1 ? "" : "s");
-	}
-	if (st->held > 0 && (all || out->len == begin)) {
-		format_count(n, st->held);
-		buf_addf(out, "%s%s ", out->len > begin ? "  " : "", n);
-		if (all)
-			buf_addf(out, "deletion%s ", st->held == 1 ? "" : "s");
-		buf_addf(out, m->layout.width >= 100 ? "held (8)" : "held");
-	}
-	if (away > 0 && (all || out->len == begin))
-		buf_addf(out, "%s%zu server%s offline", out->len > begin ? "  " : "", away,
-			 away == 1 ? "" : "s");
-	if (st->n_problems > 0 && (all || out->len == begin)) {
-		format_count(n, st->n_problems);
-		buf_addf(out, "%s%s problem%s", out->len > begin ? "  " : "", n,
-			 st->n_problems == 1 ? "" : "s");
-	}
-	bool bad = out->len > begin;
-	if (st->asking > 0 && !bad && !all) {
-		format_count(n, st->asking);
-		buf_addf(out, "%s ask%s to join", n, st->asking == 1 ? "s" : "");
-		return true;
-	}
-	if (!bad)
+	if (!trouble(m, out, false)) {
 		good_words(st, out);
-	/* Whoever comes along the network shall not hide what else is to be said. */
-	if (st->asking > 0 && all) {
-		format_count(n, st->asking);
-		buf_addf(out, "  %s server%s to join%s", n, st->asking == 1 ? " asks" : "s ask",
-			 m->layout.width >= 100 ? " (5)" : "");
+		return false;
 	}
-	return bad || st->asking > 0;
+	size_t letters = m->layout.servers_form == SERVERS_LETTERS ? st->n_servers : 0;
+	int taken = TITLE_LEFT + 3 * (int)(letters < 8 ? letters : 8);
+	if ((int)text_columns(buf_bytes(out)) + taken > m->layout.width) {
+		buf_clear(out);
+		trouble(m, out, true);
+	}
+	return true;
 }
 
 static void servers_letters(const struct model *m, struct buf *out)
@@ -116,35 +135,50 @@ static void servers_letters(const struct model *m, struct buf *out)
 	}
 }
 
+/* "   1,204,331 files  812.4 GiB", or as much of it as there is room for up to column `room`. */
+static void add_totals(const struct model *m, struct buf *left, int room)
+{
+	const struct status *st = &m->news.status;
+	char text[48], n[32], size[40];
+	format_count(n, st->files);
+	snprintf(text, sizeof(text), "   %s file%s", n, st->files == 1 ? "" : "s");
+	if ((int)(text_columns(buf_bytes(left)) + strlen(text)) > room)
+		return;
+	buf_addf(left, "%s", text);
+	setup_size(m->setup.units, size, st->bytes, FORMAT_LONG);
+	if ((int)(text_columns(buf_bytes(left)) + 2 + strlen(size)) <= room)
+		buf_addf(left, "  %s", size);
+}
+
 void view_title(const struct model *m, struct grid *s)
 {
 	const struct status *st = &m->news.status;
 	const struct progress *p = &m->news.progress;
 	struct buf left = {0}, right = {0};
-	char a[32], b[32];
+	char a[32];
 	if (m->layout.title.h == 0)
 		return;
 	buf_addf(&left, " tutti ");
 	if (st->known) {
 		struct bytes name = path_base(own_bytes(&st->root));
 		show(&left, name.len > 0 ? name : own_bytes(&st->name), m->ascii);
-		if (s->width >= 60) {
-			format_count(a, st->files);
-			format_size(b, st->bytes, FORMAT_LONG);
-			buf_addf(&left, "   %s file%s  %s", a, st->files == 1 ? "" : "s", b);
-		}
 	}
-	bool bad = trouble(m, &right);
+	bool bad = first_words(m, &right);
 	if (p->n > 0 && s->width >= 60) {
-		if (s->width >= (bad ? 120 : 100))
-			buf_addf(&right, "  %llu transfer%s", (unsigned long long)p->active,
+		struct buf moving = {0};
+		bool wide = s->width >= (bad ? 120 : 100);
+		if (wide)
+			buf_addf(&moving, "  %llu transfer%s", (unsigned long long)p->active,
 				 p->active == 1 ? "" : "s");
 		format_rate(a, p->in > p->out ? p->in : p->out);
-		buf_addf(&right, "  %s", a);
+		buf_addf(&moving, "  %s", a);
 		if (progress_seconds(p) > 0) {
 			format_duration(a, progress_seconds(p));
-			buf_addf(&right, "  %s%s", a, s->width >= (bad ? 120 : 100) ? " left" : "");
+			buf_addf(&moving, "  %s%s", a, wide ? " left" : "");
 		}
+		if ((int)(text_columns(buf_bytes(&right)) + moving.len) + TITLE_LEFT <= s->width)
+			buf_add(&right, moving.data, moving.len);
+		buf_release(&moving);
 	}
 	if (m->layout.servers_form == SERVERS_LETTERS && s->width >= 24 && st->n_servers > 1) {
 		if (right.len > 0)
@@ -155,6 +189,8 @@ void view_title(const struct model *m, struct grid *s)
 		buf_release(&letters);
 	}
 	buf_addf(&right, " ");
+	if (st->known && s->width >= 60)
+		add_totals(m, &left, s->width - 1 - (int)text_columns(buf_bytes(&right)));
 	ends(s, m->layout.title.y, &left, LOOK_STRONG, &right,
 	     bad ? LOOK_SHOUT : !st->in_sync ? LOOK_BUSY : LOOK_GOOD);
 	buf_release(&left);
@@ -279,7 +315,8 @@ static void position_words(const struct model *m, struct buf *left)
 		uint64_t n = m->page.n, first = m->page_at[m->view] + 1;
 		format_count(at, first < n ? first : n);
 		format_count(total, n);
-		buf_addf(left, "-- %s -- %s of %s", view_name(m->view), at, total);
+		buf_addf(left, "-- %s -- %s of %s%s", view_name(m->view), at, total,
+			 past_has_more(m) ? " and more" : "");
 		return;
 	}
 	format_count(at, t->total > 0 ? t->at + 1 : 0);
@@ -298,9 +335,9 @@ static void position_words(const struct model *m, struct buf *left)
 		buf_addf(left, " -- c shows %s more", at);
 	}
 	if (m->marks.n > 0) {
-		char size[16];
+		char size[40];
 		format_count(at, m->marks.n);
-		format_size(size, pathset_sum(&m->marks), FORMAT_LONG);
+		setup_size(m->setup.units, size, pathset_sum(&m->marks), FORMAT_LONG);
 		buf_addf(left, " -- %s marked, %s", at, size);
 	}
 	if (m->ranging)
@@ -345,6 +382,8 @@ void view_status(const struct model *m, struct grid *s)
 				 s->width >= 60 ? text : text + (text[0] ? 11 : 0));
 		else
 			buf_addf(&right, "not connected");
+	} else if (past_waits(m)) {
+		buf_addf(&right, "there is newer: g");
 	} else if (t->frozen) {
 		format_count(text, t->withheld);
 		buf_addf(&right, "FROZEN, %s change%s waiting", text, t->withheld == 1 ? "" : "s");
@@ -373,14 +412,14 @@ static char letter_of(const struct model *m, const struct own *name)
 	return '?';
 }
 
-static void transfer_line(struct grid *s, int y, struct bytes what, uint64_t done, uint64_t size,
-			  uint64_t rate, uint64_t seconds, bool ascii)
+static void transfer_line(const struct model *m, struct grid *s, int y, struct bytes what,
+			  uint64_t done, uint64_t size, uint64_t rate, uint64_t seconds)
 {
 	struct buf right = {0};
-	char a[40], b[40], c[40], d[24] = "";
+	char a[40], b[72], c[40], d[24] = "";
 	int bar = s->width >= 100 ? 26 : 20;
 	format_percent(a, done, size);
-	format_progress(b, done, size);
+	setup_progress(m->setup.units, b, done, size);
 	format_rate(c, rate);
 	if (seconds > 0)
 		format_duration(d, seconds);
@@ -395,7 +434,7 @@ static void transfer_line(struct grid *s, int y, struct bytes what, uint64_t don
 		room = s->width - (int)r.len - 2;
 	}
 	struct buf cut = {0};
-	text_clip(&cut, what, room > 0 ? (size_t)room : 0, TEXT_CLIP_MIDDLE, ascii);
+	text_clip(&cut, what, room > 0 ? (size_t)room : 0, TEXT_CLIP_MIDDLE, m->ascii);
 	grid_text(s, y, 1, room, buf_bytes(&cut), LOOK_PLAIN);
 	grid_text(s, y, s->width - (int)r.len, (int)r.len, r, LOOK_BUSY);
 	buf_release(&cut);
@@ -415,18 +454,17 @@ void view_transfers(const struct model *m, struct grid *s)
 	}
 	if (b.h == 1 && p->active > 1) {
 		buf_addf(&what, "%llu transfers", (unsigned long long)p->active);
-		transfer_line(s, b.y, buf_bytes(&what), p->done, p->size,
-			      p->in > p->out ? p->in : p->out, progress_seconds(p), m->ascii);
+		transfer_line(m, s, b.y, buf_bytes(&what), p->done, p->size,
+			      p->in > p->out ? p->in : p->out, progress_seconds(p));
 	}
 	for (int i = 0; (b.h > 1 || p->active <= 1) && i < b.h && (size_t)i < p->n; i++) {
 		const struct transfer *t = &p->transfers[i];
 		buf_clear(&what);
 		buf_addf(&what, "%c>%c ", letter_of(m, &t->from), letter_of(m, &t->to));
 		show(&what, own_bytes(&t->path), m->ascii);
-		transfer_line(s, b.y + i, buf_bytes(&what), t->done, t->size, t->rate,
+		transfer_line(m, s, b.y + i, buf_bytes(&what), t->done, t->size, t->rate,
 			      t->rate > 0 && t->size > t->done ? (t->size - t->done) / t->rate + 1
-							       : 0,
-			      m->ascii);
+							       : 0);
 	}
 	buf_release(&what);
 }

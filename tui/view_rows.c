@@ -183,7 +183,7 @@ void view_detail(const struct model *m, struct grid *s)
 	const struct listing_row *r = listing_selected(model_listing(m));
 	struct band b = m->layout.detail;
 	struct buf text = {0}, servers = {0};
-	char size[16];
+	char size[40];
 	if (b.h == 0 || !r || !model_shows_rows(m))
 		return;
 	for (size_t i = 0; i < r->cells.len && i < 26; i++)
@@ -195,7 +195,7 @@ void view_detail(const struct model *m, struct grid *s)
 	show(&text, r->path, m->ascii);
 	if (r->kind == ROW_FOLDER)
 		buf_add_char(&text, '/');
-	format_size(size, r->size, FORMAT_LONG);
+	setup_size(m->setup.units, size, r->size, FORMAT_LONG);
 	char right[64];
 	if (r->kind == ROW_FOLDER) {
 		char count[32];
