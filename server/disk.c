@@ -587,7 +587,8 @@ static void add_entries(struct store_job *s, struct engine *e, const struct acti
 		lengths[3 * i] = path.len;
 		keep(&s->bytes, (struct bytes){path.data, path.len});
 		size_t before = s->bytes.len;
-		engine_record(e, a->nodes[i], &s->bytes);
+		if (engine_recorded(e, a->nodes[i]))
+			engine_record(e, a->nodes[i], &s->bytes);
 		lengths[3 * i + 1] = s->bytes.len - before;
 		if (!engine_entry(e, a->nodes[i], &v))
 			continue;
@@ -607,7 +608,8 @@ static void add_entries(struct store_job *s, struct engine *e, const struct acti
 		struct store_entry *row = &s->entries[i];
 		row->path = kept(&s->bytes, at, lengths[3 * i]);
 		at += lengths[3 * i];
-		row->record = kept(&s->bytes, at, lengths[3 * i + 1]);
+		if (lengths[3 * i + 1]) /* else the row goes */
+			row->record = kept(&s->bytes, at, lengths[3 * i + 1]);
 		at += lengths[3 * i + 1];
 		if (lengths[3 * i + 2])
 			row->hash = s->bytes.data + at;

@@ -212,14 +212,21 @@ static void agreement(struct engine *e, node_t n, int sign)
 	const struct slot *s = slot_of(e, n);
 	uint64_t stamp = s->have ? state_stamp(s->have, e->ids) : 0;
 	uint64_t by = (uint64_t)(int64_t)sign;
+	bool tomb = is_tombstone(e, n);
 	if (stamp)
 		e->n_have += by;
+	if (tomb)
+		e->n_tombs += by;
 	for (uint16_t i = 0; i < s->n_held; i++) {
-		if (!s->held[i].stamp || !stamp)
+		struct replica *r = &e->reps[i + 1];
+		if (!s->held[i].stamp)
 			continue;
-		e->reps[i + 1].n_both += by;
-		if (s->held[i].stamp == stamp)
-			e->reps[i + 1].n_equal += by;
+		if (stamp)
+			r->n_both += by;
+		if (tomb)
+			r->n_tombs += by;
+		if (s->held[i].stamp == stamp || (!stamp && s->held[i].kind == KIND_ABSENT))
+			r->n_equal += by;
 	}
 }
 
@@ -469,6 +476,15 @@ void slot_update(struct engine *e, node_t n, struct update *u)
 		free(dropped);
 		problem_set(e, 0, n, NULL);
 	}
+	if (u->what & UPDATE_HAVE)
+		s->told_again = false;
+	if (s->kind == KIND_ABSENT && !e->loading) {
+		if (!is_tombstone(e, n))
+			s->ctime_ns = 0;
+		else if (u->what & (UPDATE_HAVE | UPDATE_FACTS))
+			s->ctime_ns = e->wall_ns;
+	}
+	forget_news(e);
 	held_follow(e, n);
 }
 
@@ -486,6 +502,7 @@ void held_update(struct engine *e, rep_t rep, node_t n, const struct held *h)
 	struct held *at = &s->held[rep - 1];
 	e->reps[rep].n_held += (uint64_t)(h->stamp != 0) - (uint64_t)(at->stamp != 0);
 	*at = *h;
+	s->told_again = false;
 	agreement(e, n, 1);
 	end(e, n);
 	struct index_log *l = &e->reps[rep].log;
@@ -495,6 +512,30 @@ void held_update(struct engine *e, rep_t rep, node_t n, const struct held *h)
 		l->items[i] = l->items[i - 1];
 	l->items[i] = (struct log_item){h->seq, n};
 	log_compact(e, rep);
+	forget_news(e);
+	set_dirty(e, n);
+}
+
+void slot_forget(struct engine *e, node_t n)
+{
+	struct slot *s = slot_of(e, n);
+	begin(e, n);
+	agreement(e, n, -1);
+	for (uint16_t i = 0; i < s->n_held; i++)
+		e->reps[i + 1].n_held -= s->held[i].stamp != 0;
+	state_release(s->have);
+	free(s->have);
+	free(s->held);
+	s->have = NULL;
+	s->held = NULL;
+	s->n_held = 0;
+	s->seq = s->stamp = 0;
+	s->ctime_ns = 0;
+	s->mode = 0;
+	s->flags &= (uint16_t)~(F_RACY | F_FOUND | F_MOVED);
+	end(e, n);
+	nodemap_remove(&e->origin, n);
+	e->updates++;
 	set_dirty(e, n);
 }
 
@@ -857,6 +898,7 @@ struct engine *engine_new(const struct engine_config *config)
 	e->reps[0].member = e->reps[0].reachable = true;
 	e->reps[0].seq = e->counter;
 	e->changes = e->changes_taken = e->changes_stored = 1;
+	e->forget_ms = UINT64_MAX;
 	return e;
 }
 
@@ -957,6 +999,8 @@ uint64_t engine_deadline(const struct engine *e)
 		due = e->store_retry_ms;
 	if (rehash_due(e) < due)
 		due = rehash_due(e);
+	if (forget_deadline(e) < due)
+		due = forget_deadline(e);
 	return due;
 }
 
@@ -985,6 +1029,7 @@ void engine_tick(struct engine *e)
 	}
 	if (e->store_retry_ms && e->store_retry_ms <= e->mono_ms)
 		e->store_retry_ms = 0;
+	forget_tick(e);
 }
 
 /* ---- records ---- */
@@ -993,6 +1038,12 @@ void engine_tick(struct engine *e)
 #define RECORD_FLAGS (F_RACY | F_FOUND)
 #define RECORD_FIELDS 12
 #define RECORD_FIELDS_WANT (RECORD_FIELDS + 4 + 2)
+
+bool engine_recorded(const struct engine *e, node_t n)
+{
+	const struct slot *s = slot_of(e, n);
+	return s->have || s->want || s->n_held || s->kind != KIND_ABSENT;
+}
 
 void engine_record(const struct engine *e, node_t n, struct buf *out)
 {
@@ -1087,6 +1138,7 @@ int engine_load(struct engine *e, struct bytes path, struct bytes record)
 		goto out; /* twice */
 	if (load_held(e, s, wire_at(&o, 7)))
 		goto out;
+	agreement(e, n, 1);
 	struct update u = {.what = UPDATE_FACTS,
 	                   .facts = {stamp, ctime, (uint16_t)mode, (uint8_t)kind}};
 	if (!state_empty(&have)) {
@@ -1119,10 +1171,12 @@ out:
 
 /*
  * The record of an op: [version, the four values of the state that the path has when the op is done, ids
- * of the replicas in it, stamp of the file that it moves away or 0].
+ * of the replicas in it, stamp of the file that it moves away or 0, our counter when it was asked for]. The
+ * last one is not in version 1.
  */
-#define APPLIED_VERSION 1
-#define APPLIED_FIELDS 7
+#define APPLIED_VERSION 2
+#define APPLIED_FIELDS 8
+#define APPLIED_FIELDS_1 7
 
 void applied_record(const struct engine *e, const struct state *target, uint64_t from_stamp, struct buf *out)
 {
@@ -1133,16 +1187,21 @@ void applied_record(const struct engine *e, const struct state *target, uint64_t
 	codec_pack_state(out, target, &ids);
 	codec_pack_ids(out, &ids);
 	wire_uint(out, from_stamp);
+	wire_uint(out, e->counter);
 	codec_ids_release(&ids);
 }
 
-static int applied_unpack(struct engine *e, const msgpack_object *o, struct state *target, uint64_t *from_stamp)
+static int applied_unpack(struct engine *e, const msgpack_object *o, struct state *target, uint64_t *from_stamp,
+                          uint64_t *asked)
 {
 	struct replica_id ids[REPLICAS_MAX];
 	rep_t reps[REPLICAS_MAX];
 	uint64_t version;
-	if (wire_count(o) != APPLIED_FIELDS || !wire_as_uint(wire_at(o, 0), UINT64_MAX, &version) ||
-	    version != APPLIED_VERSION || !wire_as_uint(wire_at(o, 6), UINT64_MAX, from_stamp))
+	*asked = 0;
+	if (!wire_as_uint(wire_at(o, 0), APPLIED_VERSION, &version) || !version ||
+	    wire_count(o) != (version == 1 ? APPLIED_FIELDS_1 : APPLIED_FIELDS) ||
+	    !wire_as_uint(wire_at(o, 6), UINT64_MAX, from_stamp) ||
+	    (version > 1 && !wire_as_uint(wire_at(o, 7), COUNTER_MAX, asked)))
 		return -71;
 	int n = codec_unpack_ids(wire_at(o, 5), ids);
 	if (n < 0)
@@ -1164,14 +1223,16 @@ int engine_load_applied(struct engine *e, struct bytes path, struct bytes from, 
 	msgpack_zone zone;
 	msgpack_object o;
 	struct state target = {0};
-	uint64_t from_stamp = 0;
+	uint64_t from_stamp = 0, asked = 0;
 	if (MUTANT(APPLIED_IGNORED))
 		return 0;
 	msgpack_zone_init(&zone, 1024);
 	if (path_check(path) || (from.len && path_check(from)) || wire_unpack(record, &zone, &o) ||
-	    applied_unpack(e, &o, &target, &from_stamp))
+	    applied_unpack(e, &o, &target, &from_stamp, &asked))
 		goto out;
 	r = 0;
+	if (asked < forgotten_at(e))
+		goto out; /* stored long ago; and the path may be forgotten, which nothing else would tell */
 	node_t n = add_node(e, path), away = from.len ? tree_find(e->tree, from) : NODE_NONE;
 	if (!version_covers(&have_of(e, n)->context, &target.context)) {
 		struct update u = {.what = UPDATE_HAVE | UPDATE_WANT | UPDATE_FACTS,
@@ -1203,8 +1264,10 @@ int engine_load_replica(struct engine *e, rep_t num, const struct replica_id *id
                         uint64_t merged, uint64_t known)
 {
 	assert(!e->started);
-	if (num == 0)
-		return replica_id_eq(id, &e->ids[0]) ? 0 : -71;
+	if (num == 0) {
+		e->reps[0].known = (struct watermark){.now = known, .safe = known};
+		return replica_id_eq(id, &e->ids[0]) && known <= e->counter ? 0 : -71;
+	}
 	if (num != e->n_reps || replica_number(e, id, REPLICAS_MAX) != num)
 		return -71;
 	struct replica *r = &e->reps[num];

@@ -41,6 +41,10 @@ void engine_entries_max(struct engine *e, uint64_t n);
  * changes of it that it never made is dropped, and is no reason to begin anew. */
 void engine_id_is_new(struct engine *e, uint64_t until_ms);
 
+/* Tombstones go when this replica has had them for so long, and every member is known to have them as
+ * well; UINT64_MAX: never, as long as nothing else is said. */
+void engine_forget(struct engine *e, uint64_t ms);
+
 /* wall: ns since 1970, for ranks and events. mono: ms, only grows. */
 void engine_time(struct engine *e, int64_t wall_ns, uint64_t mono_ms);
 uint64_t engine_deadline(const struct engine *e); /* mono ms; UINT64_MAX: nothing is due */
@@ -49,7 +53,8 @@ void engine_tick(struct engine *e);
 /* ---- loading what was stored; before engine_start() ---- */
 
 /* A replica that was known: its number in the records, its id and name, how far its index was merged
- * (directly) and known (relayed). Number 0 is this replica. 0 or -EPROTO. */
+ * (directly) and known (relayed). Number 0 is this replica; `known` is then what engine_replica() said, too.
+ * 0 or -EPROTO. */
 int engine_load_replica(struct engine *e, rep_t num, const struct replica_id *id, const char *name,
                         uint64_t merged, uint64_t known);
 /* One stored record as engine_record() made it. 0 or -EPROTO (a damaged database: start anew). */
@@ -271,6 +276,8 @@ struct replica_info engine_replica(const struct engine *e, rep_t rep);
 /* The columns of the table: numbers of the members, this replica first, then by name. Returns n. */
 size_t engine_members(const struct engine *e, rep_t *out, size_t cap);
 
+/* Is there anything to be stored of a node? Else its row goes. */
+bool engine_recorded(const struct engine *e, node_t n);
 /* The record for the database, appended to *out. */
 void engine_record(const struct engine *e, node_t n, struct buf *out);
 /* What is announced of a node: its state, sequence number, and for its content the disk's stamp.

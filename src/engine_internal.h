@@ -5,6 +5,7 @@
  *	engine_disk.c    walks, looks, hints; what somebody here changed
  *	engine_plan.c    what the disk lacks: copies, folders, contents, deletions
  *	engine_held.c    deletions that are too many at once
+ *	engine_forget.c  tombstones that all have
  *	engine_peer.c    indexes in and out, reports, who is reachable
  *	engine_view.c    rows, cells, notes, status
  *	engine_conflict.c  what lies in conflict, under which names
@@ -126,7 +127,7 @@ struct slot {
 	struct held *held;      /* of replica r at [r - 1] */
 	uint64_t seq;           /* of have */
 	uint64_t stamp;         /* what the disk shows, as last seen */
-	int64_t ctime_ns;
+	int64_t ctime_ns;       /* while nothing is there: when its tombstone was learnt, wall time; 0: just now */
 	uint32_t content_next;  /* chain of equal buckets in the content map */
 	uint32_t live;          /* children that are live in the target */
 	uint16_t mode;
@@ -139,6 +140,7 @@ struct slot {
 	bool missing : 1;       /* the disk does not show it any more, and that is no event yet */
 	bool replaced : 1;      /* and shows something else there */
 	uint8_t going : 2;      /* enum going */
+	bool told_again : 1;    /* a tombstone that was announced once more, to no avail so far */
 };
 
 struct log_item {
@@ -216,7 +218,7 @@ struct wave {
 struct replica {
 	struct index_log log;       /* of replica 0: own entries; else what is known of it */
 	struct watermark merged, known;
-	uint64_t seq, acked, n_held, n_both, n_equal;
+	uint64_t seq, acked, n_held, n_both, n_equal, n_tombs; /* n_tombs: of ours, that it has something of */
 	char *name, *address;
 	uint64_t report_n, pending, pending_bytes, files, bytes, n_problems;
 	struct problems problems;
@@ -313,6 +315,7 @@ struct engine {
 	uint64_t counter;
 	uint64_t counter_storing, counter_stored; /* nothing above is announced: it could be used again */
 	uint64_t n_have;            /* nodes with a state */
+	uint64_t n_tombs;           /* of these: tombstones */
 	char *name;
 
 	int64_t wall_ns;
@@ -374,6 +377,10 @@ struct engine {
 	uint64_t rehash_due_ms;     /* the next file; 0: not yet begun */
 	uint64_t rehash_job;        /* the look that is one of these; 0: none */
 	node_t rehash_at;           /* where it goes on */
+	uint64_t forget_ms;         /* how old a tombstone must be; UINT64_MAX: it is kept */
+	uint64_t forget_due_ms, forgot_ms; /* the next look at them; when the last began */
+	node_t forget_at;           /* where that look goes on */
+	bool forget_news;           /* something has changed since that could let one go */
 	bool report_dirty, started, loading, index_new;
 	enum { NOT_ROLLED_BACK, ROLLED_BACK, ROLLED_BACK_TOLD } rolled_back;
 	rep_t rolled_back_by;
@@ -411,6 +418,11 @@ static inline struct slot *slot_of(const struct engine *e, node_t n)
 const struct state *target_of(const struct engine *e, node_t n);
 const struct state *have_of(const struct engine *e, node_t n);
 bool node_live(const struct engine *e, node_t n); /* in the target: has heads or a live child */
+static inline bool is_tombstone(const struct engine *e, node_t n)
+{
+	const struct state *have = slot_of(e, n)->have;
+	return have && have->context.n && !have->n_heads;
+}
 /* The head that the disk shows: of a file or symlink, else NULL. */
 const struct head *shown_head(const struct engine *e, node_t n);
 /* The target has heads that cannot all have the name. */
@@ -450,6 +462,7 @@ struct update {
 };
 void slot_update(struct engine *e, node_t n, struct update *u);
 void held_update(struct engine *e, rep_t rep, node_t n, const struct held *h);
+void slot_forget(struct engine *e, node_t n); /* a tombstone, and what is known of others there, goes */
 void slot_phase(struct engine *e, node_t n, enum phase phase); /* of a slot with a want */
 void want_force(struct engine *e, node_t n); /* a want for what is had already: only the disk differs */
 /* A replica becomes, or is no more, a column of the table: every row is told. */
@@ -569,7 +582,21 @@ bool next_peer(struct engine *e);
 void peer_reps_grow(struct engine *e, struct peer *p);
 void reach_update(struct engine *e);
 void report_changed(struct engine *e);
+bool has_link(const struct replica *r, rep_t to); /* `to` is connected to it, as it says */
 bool peers_told(const struct engine *e); /* nothing that is stored is left to be announced */
+
+/* ---- engine_forget.c ---- */
+
+/* Something has changed on which it depends whether a tombstone may go. */
+void forget_news(struct engine *e);
+uint64_t forget_deadline(const struct engine *e);
+void forget_tick(struct engine *e);
+/* What `rep` holds at n is what this replica has there; a tombstone and nothing at all are the same. */
+bool holds_same(const struct engine *e, node_t n, rep_t rep);
+/* A peer that had our tombstone of n has something older now, since it has forgotten: it is told again. */
+void forget_tell_again(struct engine *e, node_t n);
+/* What was done when the counter was below this is in the index, or was forgotten since. */
+uint64_t forgotten_at(const struct engine *e);
 
 /* ---- engine_rehash.c ---- */
 

@@ -38,7 +38,7 @@ static void set_text(char **at, struct bytes text)
 	*at = s;
 }
 
-static bool has_link(const struct replica *r, rep_t to)
+bool has_link(const struct replica *r, rep_t to)
 {
 	for (size_t i = 0; i < r->n_links; i++)
 		if (r->links[i] == to)
@@ -74,6 +74,7 @@ void reach_update(struct engine *e)
 	for (size_t i = 1; i < e->n_reps; i++)
 		if (e->reps[i].reachable != was[i])
 			e->reach_changed_ms = e->mono_ms;
+	forget_news(e);
 }
 
 static void retire(struct engine *e, rep_t rep)
@@ -83,6 +84,7 @@ static void retire(struct engine *e, rep_t rep)
 	r->n_problems = 0;
 	r->n_links = 0;
 	r->retired = true;
+	forget_news(e);
 	member_set(e, rep, false);
 	set_text(&r->name, (struct bytes){0});
 }
@@ -255,6 +257,7 @@ void engine_peer_sync(struct engine *e, unsigned peer, const struct seen *seen, 
 		}
 	}
 	p->synced = true;
+	forget_news(e);
 }
 
 void engine_peer_ack(struct engine *e, unsigned peer, uint64_t to)
@@ -263,6 +266,7 @@ void engine_peer_ack(struct engine *e, unsigned peer, uint64_t to)
 	struct replica *r = &e->reps[p->rep];
 	if (to > r->acked && to <= p->sent_to)
 		r->acked = to;
+	forget_news(e);
 }
 
 /* The first walk of a new index found what a peer knows to be deleted, and what nobody has changed since:
@@ -306,7 +310,9 @@ static void merge_entry(struct engine *e, struct peer *p, struct index_entry *in
 	const struct head *w = winner_of(e, n, &in->state);
 	struct held h = {in->seq, state_stamp(&in->state, e->ids), content_mark(w),
 	                 w ? w->kind : KIND_ABSENT};
-	if (s->n_held < p->rep || s->held[p->rep - 1].seq < in->seq)
+	bool newer = s->n_held < p->rep || s->held[p->rep - 1].seq < in->seq;
+	bool had_ours = newer && s->n_held >= p->rep && s->held[p->rep - 1].stamp && holds_same(e, n, p->rep);
+	if (newer)
 		held_update(e, p->rep, n, &h);
 	if (p->reader) {
 		if (slot_of(e, n)->want)
@@ -317,10 +323,13 @@ static void merge_entry(struct engine *e, struct peer *p, struct index_entry *in
 	state_merge(&u.want, &in->state);
 	found_but_deleted(e, n, &in->state, &u.want);
 	weigh(e, p, weight(target_of(e, n)), weight(&u.want));
-	if (state_eq(&u.want, target_of(e, n)))
+	if (state_eq(&u.want, target_of(e, n))) {
 		state_release(&u.want);
-	else
+		if (had_ours && !holds_same(e, n, p->rep))
+			forget_tell_again(e, n);
+	} else {
 		slot_update(e, n, &u);
+	}
 	held_told(e, n, p->rep);
 	s = slot_of(e, n);
 	attach_data(e, n, w, in->data);
@@ -365,6 +374,7 @@ int engine_peer_index(struct engine *e, unsigned peer, uint64_t to, bool more,
 	if (!p->reader) /* else it is asked for all again, once its word counts */
 		watermark_set(e, &r->merged, to);
 	watermark_set(e, &r->known, to);
+	forget_news(e);
 	if (to > r->seq)
 		r->seq = to;
 	p->burst = more;
@@ -406,12 +416,14 @@ int engine_peer_have(struct engine *e, unsigned peer, rep_t rep, uint64_t to,
 		last = entries[i].seq;
 		node_t node = add_node_of(e, p, entries[i].path);
 		const struct slot *s = slot_of(e, node);
-		if (s->n_held >= rep && s->held[rep - 1].seq >= entries[i].seq)
-			continue;
+		bool any = s->n_held >= rep && s->held[rep - 1].seq;
+		if (any ? s->held[rep - 1].seq >= entries[i].seq : entries[i].seq <= e->reps[rep].known.now)
+			continue; /* known, or forgotten since */
 		held_update(e, rep, node, &(struct held){entries[i].seq, entries[i].stamp,
 		                                         entries[i].content, entries[i].kind});
 	}
 	watermark_set(e, &e->reps[rep].known, to);
+	forget_news(e);
 	return 0;
 }
 
@@ -464,6 +476,7 @@ int engine_peer_report(struct engine *e, unsigned peer, const struct report *in,
 	r->bytes = in->bytes;
 	r->n_problems = in->n_problems;
 	r->retired = false;
+	forget_news(e);
 	member_set(e, rep, true);
 	retire_same_name(e, rep);
 	if (r->retired)
@@ -500,6 +513,7 @@ void engine_index_sent(struct engine *e, unsigned peer)
 	struct peer *p = peer_of(e, peer);
 	assert(p->inflight);
 	p->inflight--;
+	forget_news(e);
 }
 
 /* ---- reports of this replica ---- */

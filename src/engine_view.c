@@ -22,15 +22,9 @@ static bool blocked_somewhere(const struct engine *e, node_t n, bool held, rep_t
 
 static bool all_agree(const struct engine *e, node_t n)
 {
-	const struct slot *s = slot_of(e, n);
-	uint64_t stamp = state_stamp(have_of(e, n), e->ids);
-	for (size_t i = 1; i < e->n_reps; i++) {
-		if (!e->reps[i].member)
-			continue;
-		uint64_t theirs = s->n_held >= i ? s->held[i - 1].stamp : 0;
-		if (theirs != stamp)
+	for (size_t i = 1; i < e->n_reps; i++)
+		if (e->reps[i].member && !holds_same(e, n, (rep_t)i))
 			return false;
-	}
 	return true;
 }
 
@@ -158,12 +152,9 @@ void engine_cells(const struct engine *e, node_t n, struct buf *out)
 
 static void note_waiting(const struct engine *e, node_t n, struct buf *out)
 {
-	const struct slot *s = slot_of(e, n);
-	uint64_t stamp = state_stamp(have_of(e, n), e->ids);
 	size_t named = 0;
 	for (size_t i = 1; i < e->n_reps; i++) {
-		uint64_t theirs = s->n_held >= i ? s->held[i - 1].stamp : 0;
-		if (!e->reps[i].member || theirs == stamp)
+		if (!e->reps[i].member || holds_same(e, n, (rep_t)i))
 			continue;
 		if (named++ == 2) {
 			buf_addf(out, " ...");
@@ -332,7 +323,8 @@ size_t engine_replicas(const struct engine *e)
 static uint64_t differ(const struct engine *e, rep_t rep)
 {
 	const struct replica *r = &e->reps[rep];
-	return rep ? e->n_have + r->n_held - r->n_both - r->n_equal : 0;
+	/* All paths that either has, but those where both have the same, and tombstones beside nothing. */
+	return rep ? e->n_have - (e->n_tombs - r->n_tombs) + r->n_held - r->n_both - r->n_equal : 0;
 }
 
 struct replica_info engine_replica(const struct engine *e, rep_t rep)

@@ -17,7 +17,8 @@
 	X(TOLD_EARLY, "told-early")         /* an entry is announced before it is stored */        \
 	X(APPLIED_IGNORED, "applied-ignored") /* ops of the life before are not taken back */      \
 	X(ERROR_IS_GONE, "error-is-gone")   /* what cannot be looked at is taken for deleted */    \
-	X(EARLY_WATERMARK, "early-watermark") /* more is said to be merged than is stored */
+	X(EARLY_WATERMARK, "early-watermark") /* more is said to be merged than is stored */        \
+	X(FORGETS_EARLY, "forgets-early")   /* tombstones that somebody does not have */
 
 enum mutant {
 	MUTANT_NONE,

@@ -306,3 +306,23 @@ bool path_is_conflict_name(struct bytes path)
 	}
 	return false;
 }
+
+bool path_is_copy_of(struct bytes copy, struct bytes path)
+{
+	struct bytes name = path_base(copy);
+	struct buf made = {0};
+	bool is = false;
+	for (size_t i = 1; i < name.len && !is; i++) {
+		char part[CONFLICT_WORD_LEN + REPLICA_DIGITS + 1 + COUNTER_DIGITS_MAX + 1];
+		size_t len = conflict_part(name, i);
+		if (!len)
+			continue;
+		memcpy(part, name.p + i, len);
+		part[len] = 0;
+		buf_clear(&made);
+		name_with_part(&made, path, part);
+		is = bytes_eq((struct bytes){made.data, made.len}, copy);
+	}
+	buf_release(&made);
+	return is;
+}

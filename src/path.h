@@ -66,5 +66,7 @@ void path_numbered_name(struct buf *out, struct bytes path, unsigned number);
 
 /* Has the last component a part that path_conflict_name() could have made? */
 bool path_is_conflict_name(struct bytes path);
+/* Is `copy` what path_conflict_name() makes of `path` for some dot? */
+bool path_is_copy_of(struct bytes copy, struct bytes path);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * The tree of all paths that a replica knows: nodes with a parent, a name and children, found by
  * path in O(depth). Node numbers are stable for the life of the tree and dense, so that others keep
- * what they know of a path in arrays. Names live in one arena. Nothing is ever removed: a deleted
- * path keeps its tombstone.
+ * what they know of a path in arrays. Names live in one arena. Nothing is ever removed: of
+ * a path that is forgotten the name stays, until the next start.
  */
 #ifndef TUTTI_TREE_H
 #define TUTTI_TREE_H

@@ -377,6 +377,173 @@ START_TEST(folder_seen_after_its_child_is_an_event)
 }
 END_TEST
 
+/* ---- tombstones ---- */
+
+#define DAY_MS 86400000u
+
+static void all_know(struct world *w, unsigned n, const char *path, bool known)
+{
+	for (unsigned i = 0; i < n; i++)
+		ck_assert_msg(world_knows(w, i, path) == known, "replica %u knows%s of %s", i,
+		              known ? " nothing" : "", path);
+}
+
+/* Three in a line, which all have `a` and forget what was deleted for two days. */
+static struct world *line_of_three(void)
+{
+	struct world *w = world_new(3, 1);
+	world_forget(w, 2 * DAY_MS);
+	world_connect(w, 0, 1);
+	world_connect(w, 1, 2);
+	world_write(w, 0, "a", "first");
+	world_write(w, 0, "stays", "s");
+	world_settle(w);
+	return w;
+}
+
+static void remove_and_wait(struct world *w, unsigned r, const char *path)
+{
+	world_remove(w, r, path);
+	world_settle(w);
+	world_pass(w, 3 * DAY_MS);
+	world_settle(w);
+}
+
+START_TEST(tombstone_that_all_have_is_forgotten)
+{
+	struct world *w = line_of_three();
+	remove_and_wait(w, 2, "a");
+	all_know(w, 3, "a", false);
+	all_know(w, 3, "stays", true);
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert(engine_status(world_engine(w, i)).in_sync);
+		ck_assert_uint_eq(engine_deadline(world_engine(w, i)), UINT64_MAX);
+	}
+	world_write(w, 0, "a", "again");
+	world_settle(w);
+	ck_assert_str_eq(world_read(w, 2, "a"), "again");
+	world_write(w, 2, "a", "and changed");
+	done(w);
+}
+END_TEST
+
+START_TEST(young_tombstone_is_kept)
+{
+	struct world *w = line_of_three();
+	world_remove(w, 0, "a");
+	for (int hours = 0; hours < 47; hours++) {
+		for (int i = 0; i < 2000 && world_step(w); i++)
+			;
+		world_pass(w, DAY_MS / 24);
+	}
+	all_know(w, 3, "a", true);
+	world_crash(w, 1, false); /* the age is in the index */
+	world_connect(w, 0, 1);
+	world_connect(w, 1, 2);
+	world_pass(w, DAY_MS / 6);
+	for (int i = 0; i < 2000 && world_step(w); i++)
+		;
+	world_pass(w, DAY_MS / 12);
+	world_settle(w);
+	all_know(w, 3, "a", false);
+	done(w);
+}
+END_TEST
+
+START_TEST(tombstone_waits_for_who_is_away)
+{
+	struct world *w = line_of_three();
+	world_cut(w, 1, 2);
+	remove_and_wait(w, 0, "a");
+	world_pass(w, 100ul * DAY_MS);
+	world_settle(w);
+	ck_assert(world_knows(w, 0, "a"));
+	ck_assert(world_knows(w, 1, "a"));
+	ck_assert_uint_eq(engine_deadline(world_engine(w, 0)), UINT64_MAX); /* it wakes nobody */
+	ck_assert_str_eq(world_read(w, 2, "a"), "first");
+	world_connect(w, 1, 2);
+	world_settle(w);
+	ck_assert_ptr_null(world_read(w, 2, "a"));
+	world_pass(w, 3 * DAY_MS);
+	world_settle(w);
+	all_know(w, 3, "a", false);
+	done(w);
+}
+END_TEST
+
+START_TEST(tombstone_waits_for_a_new_replica)
+{
+	struct world *w = world_new(3, 1);
+	world_forget(w, 2 * DAY_MS);
+	world_connect(w, 0, 1);
+	world_write(w, 0, "a", "first");
+	world_settle(w);
+	world_connect(w, 1, 2);
+	world_settle(w);
+	world_cut(w, 1, 2); /* seen once: from now on it counts */
+	remove_and_wait(w, 0, "a");
+	ck_assert(world_knows(w, 1, "a"));
+	world_connect(w, 1, 2);
+	world_settle(w);
+	world_pass(w, 3 * DAY_MS);
+	world_settle(w);
+	all_know(w, 3, "a", false);
+	done(w);
+}
+END_TEST
+
+START_TEST(tombstone_that_comes_again_is_taken_and_forgotten_again)
+{
+	struct world *w = line_of_three();
+	engine_forget(world_engine(w, 2), UINT64_MAX); /* one that keeps it for ever */
+	remove_and_wait(w, 0, "a");
+	ck_assert(!world_knows(w, 0, "a"));
+	ck_assert(!world_knows(w, 1, "a"));
+	ck_assert(world_knows(w, 2, "a"));
+	world_crash(w, 1, true); /* whose new life hears of it once more, and tells the others */
+	world_connect(w, 0, 1);
+	world_connect(w, 1, 2);
+	world_settle(w);
+	ck_assert_ptr_null(world_read(w, 0, "a"));
+	ck_assert(world_knows(w, 1, "a"));
+	ck_assert(engine_status(world_engine(w, 0)).in_sync);
+	engine_forget(world_engine(w, 2), 2 * DAY_MS);
+	world_pass(w, 3 * DAY_MS);
+	world_settle(w);
+	world_pass(w, 3 * DAY_MS);
+	world_settle(w);
+	all_know(w, 3, "a", false);
+	done(w);
+}
+END_TEST
+
+START_TEST(tombstone_of_a_copy_waits_for_its_path)
+{
+	struct world *w = world_new(2, 1);
+	world_forget(w, 2 * DAY_MS);
+	world_write(w, 0, "a", "one");
+	world_write(w, 1, "a", "two");
+	world_connect(w, 0, 1);
+	world_settle(w);
+	ck_assert_uint_eq(world_count(w, 0), 2);
+	const char *copy = NULL;
+	static char path[64];
+	for (unsigned r = 1; r <= 2 && !copy; r++)
+		for (unsigned n = 1; n < 9 && !copy; n++) {
+			snprintf(path, sizeof(path), "a.conflict-%02x000000-%u", r, n);
+			copy = world_read(w, 0, path);
+		}
+	ck_assert_ptr_nonnull(copy);
+	remove_and_wait(w, 0, path);
+	all_know(w, 2, path, false);
+	world_write(w, 1, "a", "three");
+	world_settle(w);
+	ck_assert_uint_eq(world_count(w, 0), 1);
+	ck_assert_ptr_null(world_read(w, 0, path));
+	done(w);
+}
+END_TEST
+
 START_TEST(damaged_record_is_refused)
 {
 	struct engine_config config = {{{1}}, "me", 0, 1};
@@ -1123,6 +1290,12 @@ int main(void)
 	tcase_add_test(rules, event_tells_what_changed);
 	tcase_add_test(rules, folder_seen_after_its_child_is_an_event);
 	tcase_add_test(rules, damaged_record_is_refused);
+	tcase_add_test(rules, tombstone_that_all_have_is_forgotten);
+	tcase_add_test(rules, young_tombstone_is_kept);
+	tcase_add_test(rules, tombstone_waits_for_who_is_away);
+	tcase_add_test(rules, tombstone_waits_for_a_new_replica);
+	tcase_add_test(rules, tombstone_that_comes_again_is_taken_and_forgotten_again);
+	tcase_add_test(rules, tombstone_of_a_copy_waits_for_its_path);
 	suite_add_tcase(s, rules);
 	tcase_add_test(remembered, remembered_histories);
 	tcase_add_test(random, random_histories);

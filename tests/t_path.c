@@ -329,6 +329,20 @@ START_TEST(copy_has_its_name)
 	/* the copy of the copy, for the same dot, is itself */
 	ck_assert(copy_is(bytes_of(copies[_i].copy), copies[_i].copy));
 	ck_assert(path_is_conflict_name(bytes_of(copies[_i].copy)));
+	ck_assert(path_is_copy_of(bytes_of(copies[_i].copy), bytes_of(copies[_i].path)));
+	ck_assert(!path_is_copy_of(bytes_of(copies[_i].path), bytes_of("x/y")));
+}
+END_TEST
+
+START_TEST(copy_belongs_to_its_path_only)
+{
+	struct bytes copy = bytes_of("d/a.conflict-0123abcd-42.txt");
+	ck_assert(path_is_copy_of(copy, bytes_of("d/a.txt")));
+	ck_assert(path_is_copy_of(copy, bytes_of("d/a.conflict-00000000-1.txt")));
+	ck_assert(!path_is_copy_of(copy, bytes_of("d/b.txt")));
+	ck_assert(!path_is_copy_of(copy, bytes_of("a.txt")));
+	ck_assert(!path_is_copy_of(copy, bytes_of("d/a")));
+	ck_assert(!path_is_copy_of(bytes_of("d/a.txt"), bytes_of("d/a.txt")));
 }
 END_TEST
 
@@ -577,6 +591,7 @@ int main(void)
 	suite_add_tcase(s, t);
 	t = tcase_create("conflict");
 	tcase_add_loop_test(t, copy_has_its_name, 0, (int)ARRAY_LEN(copies));
+	tcase_add_test(t, copy_belongs_to_its_path_only);
 	tcase_add_test(t, copy_is_appended);
 	tcase_add_test(t, conflict_names_are_recognised);
 	tcase_add_test(t, long_stem_is_cut_to_the_limit);

@@ -101,6 +101,7 @@ struct world {
 	int64_t wall_ns;
 	bool hostile;          /* calls fail, hints are lost, clocks differ */
 	bool loses_index, copies;
+	uint64_t forget_ms;    /* UINT64_MAX: tombstones stay */
 	bool says_yes;         /* whoever is asked confirms held deletions */
 	char **live;           /* contents that must survive */
 	size_t n_live, live_cap;
@@ -502,7 +503,8 @@ static void keep_job(struct replica_w *r, const struct action *a)
 		p->paths = xcalloc(a->n, sizeof(*p->paths));
 		p->nodes = xmemdup(a->nodes, a->n * sizeof(*a->nodes));
 		for (size_t i = 0; i < a->n; i++) {
-			engine_record(r->e, a->nodes[i], &p->records[i]);
+			if (engine_recorded(r->e, a->nodes[i])) /* else its row goes */
+				engine_record(r->e, a->nodes[i], &p->records[i]);
 			p->paths[i] = node_path(r->e, a->nodes[i]);
 		}
 		p->counter = engine_counter(r->e);
@@ -706,6 +708,14 @@ static void commit(struct replica_w *r, struct pending *p)
 		size_t k = 0;
 		while (k < r->n_stored && strcmp(r->stored[k].path, p->paths[i]) != 0)
 			k++;
+		if (!p->records[i].len) {
+			if (k < r->n_stored) {
+				free(r->stored[k].path);
+				buf_release(&r->stored[k].record);
+				r->stored[k] = r->stored[--r->n_stored];
+			}
+			continue;
+		}
 		if (k == r->n_stored) {
 			GROW(r->stored, r->stored_cap, r->n_stored + 1);
 			r->stored[k].path = xstrdup(p->paths[i]);
@@ -1125,6 +1135,7 @@ static void begin_life(struct world *w, unsigned at, bool fresh)
 		                                            r->stored[i].record.len}), 0);
 	if (!fresh)
 		intents_load(w, r);
+	engine_forget(r->e, w->forget_ms);
 	engine_start(r->e, fresh);
 }
 
@@ -1179,9 +1190,35 @@ struct world *world_new(unsigned replicas, uint64_t seed)
 	w->rng = w->seed = seed;
 	w->wall_ns = 1700000000000000000;
 	w->mono_ms = 5000;
+	w->forget_ms = UINT64_MAX;
 	for (unsigned i = 0; i < replicas; i++)
 		begin_life(w, i, true);
 	return w;
+}
+
+void world_forget(struct world *w, uint64_t ms)
+{
+	w->forget_ms = ms;
+	for (unsigned i = 0; i < w->n; i++)
+		engine_forget(w->r[i].e, ms);
+}
+
+void world_pass(struct world *w, uint64_t ms)
+{
+	w->mono_ms += ms;
+	w->wall_ns += (int64_t)ms * 1000000;
+}
+
+bool world_knows(struct world *w, unsigned at, const char *path)
+{
+	const struct replica_w *r = &w->r[at];
+	node_t n = tree_find(engine_tree(r->e), bytes_of(path));
+	bool known = n != NODE_NONE && engine_recorded(r->e, n), stored = false;
+	for (size_t i = 0; i < r->n_stored; i++)
+		stored |= strcmp(r->stored[i].path, path) == 0;
+	demand(w, known == stored, "%s is %sknown on %u and %sstored", path, known ? "" : "not ", at,
+	       stored ? "" : "not ");
+	return known;
 }
 
 void world_free(struct world *w)

@@ -28,6 +28,13 @@ void world_rename(struct world *w, unsigned r, const char *from, const char *to)
 /* Decides all that is held on r: to be deleted, or kept. Returns how many deletions waited. */
 size_t world_decide(struct world *w, unsigned r, bool carry_out);
 
+/* From now on all engines forget tombstones that are so old. */
+void world_forget(struct world *w, uint64_t ms);
+/* So much time passes, and nothing happens in it. */
+void world_pass(struct world *w, uint64_t ms);
+/* Has r anything in its engine, and in its index, of that path? */
+bool world_knows(struct world *w, unsigned r, const char *path);
+
 void world_connect(struct world *w, unsigned a, unsigned b);
 void world_cut(struct world *w, unsigned a, unsigned b);
 void world_crash(struct world *w, unsigned r, bool lose_index);

@@ -97,7 +97,8 @@ static void keep_batch(struct replica *r, const struct action *a, struct stored 
 	st->records = xcalloc(a->n + 1, sizeof(*st->records));
 	st->n = a->n;
 	for (size_t i = 0; i < a->n; i++) {
-		engine_record(r->e, a->nodes[i], &st->records[i].bytes);
+		if (engine_recorded(r->e, a->nodes[i])) /* else its row goes */
+			engine_record(r->e, a->nodes[i], &st->records[i].bytes);
 		node_path(r->e, a->nodes[i], st->records[i].path);
 	}
 	st->counter = engine_counter(r->e);
@@ -584,6 +585,13 @@ static void run_commit(struct sim *s, struct replica *r, struct job *j)
 		size_t k = 0;
 		while (k < st->n && strcmp(st->records[k].path, in->path) != 0)
 			k++;
+		if (!in->bytes.len) {
+			if (k < st->n) {
+				buf_release(&st->records[k].bytes);
+				st->records[k] = st->records[--st->n];
+			}
+			continue;
+		}
 		if (k == st->n) {
 			GROW(st->records, st->cap, st->n + 1);
 			st->records[st->n++] = (struct record){0};

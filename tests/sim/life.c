@@ -60,6 +60,7 @@ void life_begin(struct sim *s, struct replica *r, bool fresh)
 	else
 		intents_tell(s, r);
 	oracle_told(s, r, NULL);
+	engine_forget(r->e, s->forget_ms);
 	engine_start(r->e, fresh);
 	if (r->halted)
 		engine_halt(r->e, "unmounted");

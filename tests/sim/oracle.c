@@ -21,6 +21,7 @@ struct claim {
 	content_t content;
 	char base[PATH_CAP]; /* the name, without the parts of conflict copies */
 	bool live;
+	bool taken;          /* by a person, without any doubt */
 };
 
 /* What an op has put at a path, until its engine hears of that. */
@@ -42,11 +43,14 @@ struct oracle {
 	struct { content_t *at; size_t n, cap; } written;
 	struct { char (*at)[PATH_CAP]; size_t n, cap; } removed; /* folders */
 	struct { struct placed *at; size_t n, cap; } placed;
+	uint8_t puts[KNOWN_CONTENTS]; /* 1: once anywhere; 3: more than once */
 	uint64_t durable[REPLICAS][(2 * KNOWN_CONTENTS) / 64];
 	struct fact facts[FACTS];
 	uint32_t gen;
 	size_t n_facts;
 	bool evil;         /* somebody lies */
+	bool forgets;      /* tombstones */
+	bool doubt;        /* somebody refused deletions, or lost an index: what was deleted may be back */
 	bool rolled_back;  /* what was announced may have been forgotten, if it was lost on its way */
 	struct objects before; /* a power loss */
 };
@@ -61,7 +65,8 @@ void oracle_clear(struct oracle *o)
 	o->n_claims = o->written.n = o->removed.n = o->placed.n = o->n_facts = 0;
 	memset(o->durable, 0, sizeof(o->durable));
 	o->gen++;
-	o->evil = o->rolled_back = false;
+	o->evil = o->rolled_back = o->forgets = o->doubt = false;
+	memset(o->puts, 0, sizeof(o->puts));
 }
 
 void oracle_free(struct oracle *o)
@@ -188,6 +193,7 @@ void oracle_put(struct sim *s, const struct replica *r, const char *path, conten
 	oracle_written(s, c);
 	if (c == CONTENT_EMPTY || c >= TORN_FIRST)
 		return;
+	o->puts[c % KNOWN_CONTENTS] |= (uint8_t)(o->puts[c % KNOWN_CONTENTS] + 1);
 	if (unchanged(s, r, path, c))
 		return;
 	if (made_elsewhere(s, r, path, c))
@@ -195,15 +201,28 @@ void oracle_put(struct sim *s, const struct replica *r, const char *path, conten
 	claim(o, path, c);
 }
 
+/* The engine there knows that the disk shows it, and is told what happens to it. */
+static bool is_known_there(const struct replica *r, const struct object *obj)
+{
+	node_t n = tree_find(engine_tree(r->e), bytes_of(obj->path));
+	struct entry_view v;
+	uint8_t hash[HASH_SIZE];
+	content_hash(obj->content, hash);
+	return n != NODE_NONE && !r->n_jobs && !r->deaf && obj->kind == KIND_FILE &&
+	       engine_entry(r->e, n, &v) && v.shown && memcmp(v.shown->hash, hash, HASH_SIZE) == 0;
+}
+
 void oracle_take(struct sim *s, const struct replica *r, const struct object *obj)
 {
 	struct oracle *o = s->oracle;
 	char base[PATH_CAP];
-	(void)r;
+	bool known = is_known_there(r, obj);
 	oracle_base(obj->path, base);
 	for (size_t i = 0; i < o->n_claims; i++)
-		if (o->claims[i].content == obj->content && strcmp(o->claims[i].base, base) == 0)
+		if (o->claims[i].content == obj->content && strcmp(o->claims[i].base, base) == 0) {
+			o->claims[i].taken = o->claims[i].live && known;
 			o->claims[i].live = false;
+		}
 }
 
 void oracle_dir_removed(struct sim *s, const char *path)
@@ -233,7 +252,7 @@ static void unclaim(struct oracle *o, content_t c)
 {
 	for (size_t i = 0; i < o->n_claims; i++)
 		if (o->claims[i].content == c)
-			o->claims[i].live = false;
+			o->claims[i].live = o->claims[i].taken = false;
 }
 
 static bool holds(const struct object *obj, content_t c)
@@ -350,6 +369,16 @@ void oracle_after_power(struct sim *s, struct replica *r)
 	}
 }
 
+void oracle_forgets(struct sim *s)
+{
+	s->oracle->forgets = true;
+}
+
+void oracle_kept(struct sim *s)
+{
+	s->oracle->doubt = true;
+}
+
 void oracle_rolled_back(struct sim *s)
 {
 	s->oracle->rolled_back = true;
@@ -359,6 +388,7 @@ void oracle_rolled_back(struct sim *s)
 void oracle_index_lost(struct sim *s, const struct replica *r)
 {
 	struct oracle *o = s->oracle;
+	o->doubt = true;
 	for (size_t i = 0; i < r->disk.n; i++) {
 		const struct object *obj = &r->disk.at[i];
 		if (obj->kind != KIND_FILE && obj->kind != KIND_SYMLINK)
@@ -402,6 +432,7 @@ void oracle_announced(struct sim *s, const struct replica *r, const char *path, 
 	if (r->evil)
 		return;
 	bool judged = !o->evil && !o->rolled_back;
+	bool was_gone = o->forgets && !*fact(o, hash64(&r->id, sizeof(r->id), name + 3), 0);
 	if (strncasecmp(path, ".tutti", 6) == 0)
 		fault(s, "S8: %c announces %s", who, path);
 	if (!oracle_storable(r, path) && st->n_heads && engine_tree(r->e))
@@ -436,7 +467,7 @@ void oracle_announced(struct sim *s, const struct replica *r, const char *path, 
 	/* Contexts only grow; and an event of one's own outranks all that it replaces. */
 	key = hash64(&r->id, sizeof(r->id), name + 1);
 	uint64_t *before = fact(o, key, sum);
-	if (sum < *before && judged)
+	if (sum < *before && judged && !was_gone) /* else it may have forgotten that meanwhile */
 		fault(s, "S3: what %c has seen at %s has become less", who, path);
 	bool step = judged && sum == *before + 1;
 	*before = sum;
@@ -534,6 +565,21 @@ static void compare(struct sim *s, struct replica *r, struct replica *with)
 	}
 }
 
+/* Put once, by the only person who ever put something there, seen and taken away: it is gone for good. */
+static bool is_back(const struct sim *s, const struct object *obj)
+{
+	const struct oracle *o = s->oracle;
+	const struct claim *c = NULL;
+	for (size_t i = 0; i < o->n_claims; i++) {
+		if (strcmp(o->claims[i].base, obj->path) != 0)
+			continue;
+		if (c)
+			return false;
+		c = &o->claims[i];
+	}
+	return c && c->taken && !c->live && holds(obj, c->content) && o->puts[c->content % KNOWN_CONTENTS] == 1;
+}
+
 static void check_disk(struct sim *s, const struct replica *r)
 {
 	const struct oracle *o = s->oracle;
@@ -542,6 +588,10 @@ static void check_disk(struct sim *s, const struct replica *r)
 		if (c->live && comparable(s, c->base) && !on_disk(&r->disk, c->content, NULL))
 			fault(s, "S11: c%u, put at %s, is not on %c", c->content, c->base, 'A' + (int)r->at);
 	}
+	for (size_t i = 0; i < r->disk.n && !o->doubt && !o->rolled_back; i++)
+		if (is_back(s, &r->disk.at[i]))
+			fault(s, "S6: c%u, deleted at %s, is back on %c", r->disk.at[i].content,
+			      r->disk.at[i].path, 'A' + (int)r->at);
 	for (size_t i = 0; i < r->disk.n; i++) {
 		const struct object *obj = &r->disk.at[i];
 		bool known = obj->kind != KIND_FILE || obj->content == CONTENT_EMPTY;

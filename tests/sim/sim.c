@@ -223,6 +223,8 @@ static size_t decide(struct sim *s, struct replica *r, bool carry_out)
 		note(s, r->at, "%s %zu held deletions", carry_out ? "confirms" : "refuses", sets[i].n);
 		engine_held_decide(r->e, sets[i].id, carry_out, &left);
 		waited += sets[i].n;
+		if (!carry_out)
+			oracle_kept(s);
 	}
 	wake(r);
 	return waited;
@@ -552,6 +554,15 @@ static void play(struct sim *s, const struct step *step)
 		s->mono_ms += (uint64_t)st->n;
 		s->wall_ns += st->n * 1000000;
 		break;
+	case DO_FORGET:
+		s->forget_ms = (uint64_t)st->n;
+		oracle_forgets(s);
+		for (unsigned i = 0; i < s->n; i++) {
+			tell_time(s, &s->r[i]);
+			engine_forget(s->r[i].e, s->forget_ms);
+			wake(&s->r[i]);
+		}
+		break;
 	case DO_WALK:
 		tell_time(s, &s->r[st->at]);
 		engine_walk(s->r[st->at].e, (struct bytes){0});
@@ -621,7 +632,7 @@ bool sim_play(const struct scenario *sc, bool trace, uint64_t *hash, const char 
 	oracle_clear(oracle);
 	cover_begin();
 	*s = (struct sim){.n = sc->replicas, .next_torn = TORN_FIRST, .wall_ns = 1700000000000000000,
-	                  .mono_ms = 5000, .trace = trace, .oracle = oracle, .hash = 0xcbf29ce484222325u};
+	                  .mono_ms = 5000, .trace = trace, .oracle = oracle, .hash = 0xcbf29ce484222325u, .forget_ms = UINT64_MAX};
 	for (unsigned i = 0; i < s->n; i++) {
 		s->r[i].at = i;
 		life_begin(s, &s->r[i], true);

@@ -85,6 +85,7 @@ typedef uint32_t content_t;
 	X(EVIL, "evil", "as")         /* forges its messages from now on */                        \
 	/* what happens then */                                                                    \
 	X(PASS, "pass", "n")          /* n ms */                                                   \
+	X(FORGET, "forget", "n")      /* tombstones go from now on when they are n ms old */       \
 	X(WALK, "walk", "a")          /* all is compared */                                        \
 	X(RUN, "run", "ns")           /* n random steps of programs and links */                   \
 	X(QUIET, "quiet", "s")        /* steps until nothing happens any more; faults stay */      \
@@ -253,6 +254,7 @@ struct sim {
 	int64_t wall_ns;
 	uint64_t mono_ms;
 	bool quiet_faults;   /* while it settles nothing fails */
+	uint64_t forget_ms;  /* of all engines; UINT64_MAX: tombstones stay */
 	bool trace;
 	char fault[1024];    /* what came out wrong; "" while all is well */
 	struct oracle *oracle;
@@ -348,6 +350,8 @@ void oracle_base(const char *path, char out[PATH_CAP]);
 struct oracle *oracle_new(void);
 void oracle_clear(struct oracle *o);
 void oracle_free(struct oracle *o);
+/* From now on: what a tombstone has seen may be forgotten. */
+void oracle_forgets(struct sim *s);
 /* A person put that content at that path, or took away what is shown there. */
 void oracle_put(struct sim *s, const struct replica *r, const char *path, content_t c);
 void oracle_take(struct sim *s, const struct replica *r, const struct object *o);
@@ -364,6 +368,7 @@ void oracle_before_power(struct sim *s, struct replica *r);
 void oracle_after_power(struct sim *s, struct replica *r);
 void oracle_index_lost(struct sim *s, const struct replica *r);
 void oracle_rolled_back(struct sim *s);
+void oracle_kept(struct sim *s); /* a person refused deletions */
 /* An entry is announced. */
 void oracle_announced(struct sim *s, const struct replica *r, const char *path, const struct state *st);
 void oracle_step(struct sim *s);  /* S1, S5, S9: after every step */

@@ -233,6 +233,11 @@ void scenario_make(struct scenario *sc, uint64_t seed)
 		flood(&w);
 	else if (!w.apart)
 		connect_all(&w, any(&w, 2));
+	/* Of its own chance, so that the other histories stay what they were. */
+	uint64_t forget = hash64(&seed, sizeof(seed), 1);
+	static const int64_t ages_ms[] = {0, 0, 50, 3000};
+	if (forget % 4 == 0)
+		scenario_add(sc, &(struct step){.what = DO_FORGET, .n = ages_ms[forget / 4 % ARRAY_LEN(ages_ms)]});
 	unsigned changes = 5 + any(&w, 30), pace = 1 + any(&w, 40);
 	for (unsigned i = 0; i < changes; i++) {
 		something(&w);
