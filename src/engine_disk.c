@@ -446,12 +446,12 @@ static void local_chmod(struct engine *e, node_t n, const struct found *f)
 	emit(e, EVENT_CHANGED, n, 0, "permissions %03o", f->mode);
 }
 
-/* Has somebody made here what was to be made, and all of it? That is no change then. */
-static bool is_target(const struct engine *e, node_t n, const struct found *f)
+/* Was this here before an index was lost, as peers have it? That is no change then. */
+static bool is_known_elsewhere(const struct engine *e, node_t n, const struct found *f)
 {
 	bool dir;
 	const struct head *w = target_head(e, n, &dir);
-	if (!slot_of(e, n)->want || in_conflict(e, n))
+	if (!e->index_new || !first_walk(e) || slot_of(e, n)->have || !slot_of(e, n)->want || in_conflict(e, n))
 		return false;
 	/* A folder that is to be there for its children alone has no head: who makes it here means more. */
 	return w && w->kind == f->kind && (dir || memcmp(w->hash, f->hash, HASH_SIZE) == 0);
@@ -516,7 +516,7 @@ static bool local_found(struct engine *e, node_t n, const struct found *f)
 		plan(e, n);
 		return true;
 	}
-	if (s->kind != KIND_DIR && is_target(e, n, f)) {
+	if (s->kind != KIND_DIR && is_known_elsewhere(e, n, f)) {
 		u.what |= UPDATE_HAVE | UPDATE_NO_WANT;
 		u.have = state_copy(&s->want->target);
 		slot_update(e, n, &u);

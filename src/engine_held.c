@@ -173,20 +173,6 @@ static void gone_quietly(struct engine *e, node_t n)
 	plan_around(e, n);
 }
 
-/* If the content that it showed was the target, and nothing but that had not been noted yet: now it is. */
-static void note_shown(struct engine *e, node_t n)
-{
-	const struct slot *s = slot_of(e, n);
-	const struct head *shown = shown_head(e, n);
-	if (!s->want || !shown || !s->want->target.n_heads)
-		return;
-	for (uint16_t i = 0; i < s->want->target.n_heads; i++)
-		if (!head_same_content(&s->want->target.heads[i], shown))
-			return;
-	struct update u = {.what = UPDATE_HAVE | UPDATE_NO_WANT, .have = state_copy(&s->want->target)};
-	slot_update(e, n, &u);
-}
-
 bool held_missing(struct engine *e, node_t n, bool replaced)
 {
 	struct slot *s = slot_of(e, n);
@@ -207,7 +193,6 @@ bool held_missing(struct engine *e, node_t n, bool replaced)
 	slot_busy(e, n, false);
 	if (!s->want)
 		problem_set(e, 0, n, NULL);
-	note_shown(e, n);
 	if (s->kind == KIND_OTHER || s->leftover) {
 		local_delete(e, n);
 		any = true;
