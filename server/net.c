@@ -468,7 +468,7 @@ static void hello_send(struct net *net, struct conn *c, enum trust_role to)
 	wire_put_text(&b, "role", "peer");
 	wire_put_text(&b, "name", d->settings->name);
 	wire_put_fixed(&b, "id", d->id.b, sizeof(d->id.b));
-	wire_put_uint(&b, "seq", engine_counter(d->engine));
+	wire_put_uint(&b, "seq", engine_seq(d->engine));
 	wire_key(&b, "features");
 	wire_array(&b, limit != NULL);
 	if (limit)

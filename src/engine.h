@@ -254,6 +254,8 @@ bool engine_congested(const struct engine *e);
 const struct tree *engine_tree(const struct engine *e);
 struct rows *engine_rows(struct engine *e);
 uint64_t engine_counter(const struct engine *e);
+/* How far its index is durable: what a peer is told in `hello`. Numbers above may be used anew after a crash. */
+uint64_t engine_seq(const struct engine *e);
 const struct replica_id *engine_ids(const struct engine *e); /* indexed by rep_t */
 size_t engine_replicas(const struct engine *e);              /* interned ids, 0 .. n-1 */
 

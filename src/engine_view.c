@@ -305,6 +305,11 @@ struct rows *engine_rows(struct engine *e)
 	return e->rows;
 }
 
+uint64_t engine_seq(const struct engine *e)
+{
+	return e->counter_stored;
+}
+
 uint64_t engine_counter(const struct engine *e)
 {
 	return e->counter;

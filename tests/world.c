@@ -1082,7 +1082,7 @@ void world_connect(struct world *w, unsigned a, unsigned b)
 		snprintf(name, sizeof(name), "%c", 'A' + (int)other);
 		tell_time(w, at);
 		ck_assert_int_eq(engine_peer_up(w->r[at].e, other, &w->r[other].id, name, "sim",
-		                                engine_counter(w->r[other].e)), 0);
+		                                engine_seq(w->r[other].e)), 0);
 	}
 }
 

@@ -203,7 +203,7 @@ void net_connect(struct sim *s, unsigned a, unsigned b)
 		struct replica *at = &s->r[ends[i]], *other = &s->r[ends[1 - i]];
 		char name[2] = {(char)('A' + (int)other->at), 0};
 		tell_time(s, at);
-		if (engine_peer_up(at->e, other->at, &other->id, name, "sim", engine_counter(other->e)))
+		if (engine_peer_up(at->e, other->at, &other->id, name, "sim", engine_seq(other->e)))
 			fault(s, "%c does not take %c as a peer", 'A' + (int)at->at, *name);
 		wake(at);
 	}
