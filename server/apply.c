@@ -268,7 +268,7 @@ void apply_ops(struct root *root, struct op *ops, size_t n, struct apply_env *en
 		.guard = -1, .uid = geteuid()};
 	b.prepared = xcalloc(n, sizeof(*b.prepared));
 	b.exchange = root_abilities(root).exchange && !env->without_exchange;
-	env->window = env->intended = false;
+	env->intended = false;
 	walk_init(&b.to, root);
 	walk_init(&b.from, root);
 	/* opened before anything is written: a sync through it reports what fails from here on */

@@ -25,8 +25,6 @@ struct apply_env {
 	bool intended;             /* result: `batch` is to be settled when what the operations changed
 	                              is stored (intents_settled) */
 	struct intents_batch batch;
-	bool window;               /* result: some name was replaced without an exchange, because
-	                              the file system cannot (root_abilities) */
 };
 
 /* Carries out the operations in their order; results are in each. Those that succeeded are durable

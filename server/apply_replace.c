@@ -202,7 +202,6 @@ static int replace_in_steps(struct batch *b, struct op *op, int parent, const ch
 	int trash = root_trash_fd(b->root);
 	const char *old = r->old;
 	int err;
-	b->env->window = true;
 	if (op->expect_kind == KIND_DIR) {
 		if (unlinkat(parent, name, AT_REMOVEDIR) < 0) {
 			err = errno == EEXIST ? -ENOTEMPTY : -errno;

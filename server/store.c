@@ -107,6 +107,7 @@ struct store {
 	char *file;
 	int lock_fd;
 	bool unsure; /* a sync failed */
+	bool in_use; /* the index says so: it was not closed cleanly since */
 	struct replica_id replica;
 	uint64_t counter;
 };
@@ -329,7 +330,9 @@ static void db_close(struct store *s)
 	s->db = NULL;
 }
 
-static int db_open(struct store *s, char **error)
+/* `alone`: the log's index is kept in memory, which nobody else can read then; without it that is a file,
+ * which needs space on the disk. */
+static int db_open_as(struct store *s, bool alone, char **error)
 {
 	if (sqlite3_open_v2(s->file, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
 	    SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL) != SQLITE_OK) {
@@ -342,13 +345,26 @@ static int db_open(struct store *s, char **error)
 	/* what a damaged file could contain is not to be executed */
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-	if (!pragma(s, "PRAGMA journal_mode = WAL") || !pragma(s, "PRAGMA synchronous = FULL") ||
+	if ((alone && !pragma(s, "PRAGMA locking_mode = EXCLUSIVE")) ||
+	    !pragma(s, "PRAGMA journal_mode = WAL") || !pragma(s, "PRAGMA synchronous = FULL") ||
 	    !pragma(s, "PRAGMA cell_size_check = ON") || !pragma(s, "PRAGMA cache_size = -8192") ||
 	    !pragma(s, "PRAGMA temp_store = MEMORY") || /* no other folder may be written to */
 	    !pragma(s, "PRAGMA wal_autocheckpoint = 4000") ||
 	    !pragma(s, "PRAGMA journal_size_limit = 67108864"))
 		return db_error(s, error);
-	return 0;
+	/* what is there is read: now it shows whether the log can be */
+	int code = sqlite3_exec(s->db, "SELECT 1 FROM sqlite_master", NULL, NULL, NULL);
+	return code == SQLITE_OK ? 0 : db_error(s, error);
+}
+
+/* A full disk keeps nobody from reading, so a server can start on it. */
+static int db_open(struct store *s, char **error)
+{
+	int err = db_open_as(s, false, error);
+	if (err != -ENOSPC && err != -EDQUOT)
+		return err;
+	db_close(s);
+	return db_open_as(s, true, error);
 }
 
 /* Judges an index that is there. NULL: it can be used; else why not (malloced). *err is set instead if
@@ -386,6 +402,7 @@ static char *judge(struct store *s, const char *root_id, bool *unmarked, int *er
 	    len != REPLICA_ID_SIZE || meta_get(s, "counter", number, 8, &len) != 1 || len != 8)
 		return xstrdup("is damaged");
 	s->counter = get_be64(number);
+	s->in_use = clean != 1;
 	for (; version < FORMAT; version++) {
 		if (pragma(s, migrations[version - 1]))
 			continue;
@@ -554,13 +571,6 @@ enum store_opening store_open(struct store **out, const char *dir, const char *r
 	if (result == STORE_UNMARKED) {
 		*text = xasprintf("the directory has no mark, but %s knows one that had: is it mounted? "
 			"If it is meant to start anew, remove that file", s->file);
-	} else if (result == STORE_OPENED) {
-		/* from now on only a clean end counts */
-		static const uint8_t no = 0;
-		if (!meta_set(s, "clean", (struct bytes){&no, 1})) {
-			db_error(s, text);
-			result = STORE_FAILED;
-		}
 	}
 	free(why);
 	free(aside);
@@ -619,6 +629,7 @@ int store_begin(struct store *s, const char *root_id, const struct replica_id *r
 	}
 	s->replica = *replica;
 	s->counter = 0;
+	s->in_use = true;
 	return 0;
 }
 
@@ -627,7 +638,7 @@ void store_close(struct store *s, bool clean)
 	static const uint8_t yes = 1;
 	if (!s)
 		return;
-	if (clean && s->db && !s->unsure)
+	if (clean && s->in_use && s->db && !s->unsure)
 		(void)meta_set(s, "clean", (struct bytes){&yes, 1});
 	store_free(s);
 }
@@ -827,8 +838,12 @@ static bool journal_write(struct store *s, const struct store_event *e)
 
 static bool batch_write(struct store *s, const struct store_batch *b)
 {
+	static const uint8_t no = 0;
 	uint8_t number[8];
 	bool ok = run_plain(s, ST_BEGIN);
+	/* from now on only a clean end counts */
+	if (ok && !s->in_use)
+		ok = meta_set(s, "clean", (struct bytes){&no, 1});
 	for (size_t i = 0; i < b->n_entries && ok; i++)
 		ok = entry_write(s, &b->entries[i]);
 	for (size_t i = 0; i < b->n_replicas && ok; i++)
@@ -859,6 +874,7 @@ int store_commit(struct store *s, const struct store_batch *b, char **error)
 		return -EIO;
 	}
 	if (batch_write(s, b)) {
+		s->in_use = true;
 		if (b->counter)
 			s->counter = b->counter;
 		return 0;

@@ -115,6 +115,50 @@ same A B
 ! note B 'index cannot be written' || fail 'still told'
 passed 'F02 no space for the index'
 
+# What arrives is applied all the same, deletions above all; a kill loses none of it, and a server that
+# starts on such a disk serves, and says it.
+echo old >"$work/A/changes"
+echo goes >"$work/A/goes"
+settle A B
+arrived() { [ ! -e "$work/B/goes" ] && cmp -s "$work/A/changes" "$work/B/changes"; }
+fault B 'write ENOSPC */state-B/*'
+echo mine >"$work/B/of B"
+await 'B says that the index cannot be written' note B 'index cannot be written'
+rm "$work/A/goes"
+echo new >"$work/A/changes"
+await 'what came to be applied' arrived
+before=$(ask A history --json | wc -l)
+kill -KILL "${pid[B]}"
+wait "${pid[B]}" 2>/dev/null || :
+unset "pid[B]"
+start B
+await 'B says so again' note B 'index cannot be written'
+arrived || fail 'what was applied is undone'
+[ ! -e "$work/A/of B" ] || fail 'announced before it was stored'
+fault B
+settle A B
+same A B
+[ "$(cat "$work/A/of B")" = mine ] || fail 'what B had made did not arrive'
+[ $(($(ask A history --json | wc -l) - before)) -eq 1 ] || fail "changes were invented: $(ask A history)"
+passed 'F02 killed and started without space for the index'
+
+# ---- names that cannot be exchanged ---------------------------------------------------------
+stop_cleanly B
+fault B 'rename EINVAL */.tutti/tmp/probe-b'
+start B
+fault B
+note B 'cannot swap two names' || fail 'B does not say so'
+await 'A to be connected' connected A B
+echo 'without an exchange' >"$work/A/changes"
+rm "$work/A/of B"
+settle A B
+same A B
+stop_cleanly B
+start B
+! note B 'cannot swap two names' || fail 'B says so still'
+await 'A to be connected' connected A B
+passed 'a file system that cannot exchange names'
+
 # ---- reading ------------------------------------------------------------------------------
 fault A 'read EIO */A/bad' 'open EMFILE */A/none'
 echo bad >"$work/A/bad"

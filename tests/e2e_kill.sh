@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # A server that is killed at each point of applying what came: before and after the journal of intents,
 # while contents are written, before names change, in between, before and after the index is stored, and
-# in its own recovery. After the next start all is as it would have been, nothing is missing, nothing
-# lies about, and nobody is said to have done what our own hand did. And an index whose sync fails.
+# in its own recovery; in the middle of what it tells a peer; and while it walks and reads. After the next
+# start all is as it would have been, nothing is missing, nothing lies about, and nobody is said to have
+# done what our own hand did. And an index whose sync fails.
 . "$(dirname "$0")/e2e_lib.sh"
 
-can_be_faulty B
+can_be_faulty A B
 start A
 peers[B]=A # who comes back dials at once
 start B
@@ -88,6 +89,14 @@ killed_at "fsync KILL */B/.tutti/trash"
 killed_at "write KILL */state-B/index.db-wal"
 killed_at "fsync KILL */state-B/index.db-wal"
 
+# B is started alone, for as long as it lives; $status says how it ended (124: it had to be stopped).
+ends_at_once() {
+	status=0
+	timeout 20 env LD_PRELOAD="$work/fault_shim.so" FAULTS="$work/faults-B" ASAN_OPTIONS=verify_asan_link_order=0 \
+		"$tuttid" -n B --plain -l 127.0.0.1:0 -s "$work/state-B" --socket "$work/B.sock" \
+		"$work/B" >/dev/null 2>>"$work/B.err" || status=$?
+}
+
 # Killed in recovery as well, and again.
 prepare
 before=$(invented)
@@ -98,10 +107,7 @@ wait "${pid[B]}" 2>/dev/null || :
 for rule in "write KILL */B/.tutti/intents*" "fsync KILL */B/.tutti/intents*" \
 	"unlink KILL */B/.tutti/tmp/*"; do
 	fault B "$rule"
-	status=0
-	timeout 20 env LD_PRELOAD="$work/fault_shim.so" FAULTS="$work/faults-B" ASAN_OPTIONS=verify_asan_link_order=0 \
-		"$tuttid" -n B --plain -l 127.0.0.1:0 -s "$work/state-B" --socket "$work/B.sock" \
-		"$work/B" >/dev/null 2>>"$work/B.err" || status=$?
+	ends_at_once
 	[ "$status" -eq 137 ] || [ "$status" -eq 124 ] || fail "recovery with $rule ended with $status"
 done
 unset "pid[B]"
@@ -109,6 +115,48 @@ fault B
 start B
 check_all 'recovery'
 passed 'killed in recovery'
+
+# ---- in the middle of a frame ------------------------------------------------------------------
+# 300 new files are told of; half of a large piece of that arrives.
+before=$(invented)
+fault A 'send KILL /?????*'
+mkdir "$work/A/many"
+for i in $(seq 300); do echo "$i" >"$work/A/many/$i"; done
+await 'A to be killed' is_dead A
+wait "${pid[A]}" 2>/dev/null || :
+unset "pid[A]"
+ask B status >/dev/null || fail 'B does not answer'
+fault A
+start A
+check_all 'in the middle of a frame'
+rm -r "$work/A/many"
+settle_confirming A B
+passed 'killed in the middle of a frame'
+
+# ---- while it walks and reads -------------------------------------------------------------------
+stop_cleanly B
+mkdir "$work/B/walked"
+echo new >"$work/B/walked/new"
+echo changed >"$work/B/touched"
+for rule in 'readdir KILL */B/walked' 'readdir KILL */B' 'read KILL */B/walked/new' 'read KILL */B/touched' \
+	'write KILL */state-B/index.db-wal' 'fsync KILL */state-B/index.db-wal'; do
+	fault B "$rule"
+	ends_at_once
+	[ "$status" -eq 137 ] || fail "a walk with $rule ended with $status"
+done
+fault B
+start B
+await 'A to be connected again' connected A B
+settle A B
+same A B
+[ "$(cat "$work/A/touched" "$work/A/walked/new")" = "changed
+new" ] || fail 'what was changed meanwhile did not arrive'
+[ -z "$(find "$work/A" "$work/B" -name '*.conflict-*' -o -name '*.saved-*')" ] || fail 'copies were made'
+for path in touched walked/new; do
+	ask A history "$path" --json | head -1 | grep -q '"event":"received".*"replica":"B"' ||
+		fail "A does not know who changed $path: $(ask A history "$path")"
+done
+passed 'killed while it walks'
 
 # ---- the index cannot be synced ---------------------------------------------------------------
 prepare

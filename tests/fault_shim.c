@@ -6,6 +6,7 @@
  * CALL is one of calls[]; WHAT is one of errors[], or `KILL`: the process ends there and then, or `+MS`:
  * the call waits so long and is then made;
  * PATTERN is a shell pattern for the absolute path (`*` goes over slashes), COUNT how often it happens.
+ * Of `send` it is one for `/` and the number of bytes, and KILL is in the middle of them.
  * Two calls are none: `clock +S` or `clock -S` moves the wall clock by so many seconds, `mono +S` the
  * other clock, as if the machine had slept.
  * FAULT_SPEED=N in the environment lets time pass N times as fast for whoever waits for it.
@@ -33,12 +34,13 @@
 
 enum call {
 	C_OPEN, C_READ, C_WRITE, C_FSYNC, C_SYNCFS, C_READDIR, C_STAT, C_RENAME, C_LINK, C_MKDIR, C_UNLINK,
-	C_CHMOD, C_ALLOCATE, C_LEASE, C_WATCH, C_INOTIFY, C_ACCEPT, C_CLOCK, C_MONO,
+	C_CHMOD, C_ALLOCATE, C_LEASE, C_WATCH, C_INOTIFY, C_ACCEPT, C_SEND, C_CLOCK,
+	C_MONO,
 	CALLS,
 };
 static const char *const calls[CALLS] = {
 	"open", "read", "write", "fsync", "syncfs", "readdir", "stat", "rename", "link", "mkdir", "unlink",
-	"chmod", "allocate", "lease", "watch", "inotify", "accept", "clock",
+	"chmod", "allocate", "lease", "watch", "inotify", "accept", "send", "clock",
 	"mono",
 };
 
@@ -142,10 +144,9 @@ static void full_path(char out[4096], int dir, const char *name)
 		snprintf(out + n, 4096 - (size_t)n, "/%s", name);
 }
 
-/* Does the call fail now? errno is then set. */
-static bool fails(enum call call, int dir, const char *name)
+/* Does a rule hold for the call now? Then that is *hit. */
+static bool is_hit(enum call call, int dir, const char *name, struct rule *hit)
 {
-	struct rule hit = {.add = 0};
 	bool found = false, any = false;
 	int before = errno;
 	pthread_mutex_lock(&lock);
@@ -160,13 +161,20 @@ static bool fails(enum call call, int dir, const char *name)
 			if (r->call != call || !r->left || fnmatch(r->pattern, path, 0) != 0)
 				continue;
 			r->left -= r->left > 0;
-			hit = *r;
+			*hit = *r;
 			found = true;
 		}
 	}
 	pthread_mutex_unlock(&lock);
 	errno = before;
-	if (!found)
+	return found;
+}
+
+/* Does the call fail now? errno is then set. */
+static bool fails(enum call call, int dir, const char *name)
+{
+	struct rule hit;
+	if (!is_hit(call, dir, name, &hit))
 		return false;
 	if (!hit.error) {
 		struct timespec t = {hit.add / 1000, hit.add % 1000 * 1000000};
@@ -287,6 +295,24 @@ struct dirent64 *readdir64(DIR *d)
 	if (!f)
 		f = (struct dirent64 * (*)(DIR *)) real("readdir64");
 	return fails(C_READDIR, dirfd(d), NULL) ? NULL : f(d);
+}
+
+ssize_t send(int fd, const void *p, size_t len, int flags)
+{
+	static ssize_t (*f)(int, const void *, size_t, int);
+	struct rule hit;
+	char number[32];
+	if (!f)
+		f = (ssize_t(*)(int, const void *, size_t, int))real("send");
+	snprintf(number, sizeof(number), "/%zu", len);
+	if (!is_hit(C_SEND, AT_FDCWD, number, &hit))
+		return f(fd, p, len, flags);
+	if (hit.error < 0) {
+		(void)f(fd, p, len / 2, flags);
+		(void)kill(getpid(), SIGKILL);
+	}
+	errno = hit.error ? hit.error : EAGAIN;
+	return -1;
 }
 
 int clock_gettime(clockid_t clock, struct timespec *t)

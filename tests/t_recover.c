@@ -398,12 +398,12 @@ static void describe(char out[256], const enum kind_of_op *kinds, size_t n, unsi
 		without_exchange ? ", without exchange" : "");
 }
 
-/* What each operation alone makes of its folder. */
+/* What each operation alone makes of its folder, of the first `n`. */
 static char *after_of[4][KINDS], *before_of[4][KINDS];
 
-static void learn(void)
+static void learn(unsigned n)
 {
-	for (unsigned i = 0; i < 4; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		for (unsigned kind = 0; kind < KINDS; kind++) {
 			open_world();
 			before(i, kind);
@@ -425,6 +425,7 @@ static void forget(void)
 		for (unsigned kind = 0; kind < KINDS; kind++) {
 			free(before_of[i][kind]);
 			free(after_of[i][kind]);
+			before_of[i][kind] = after_of[i][kind] = NULL;
 		}
 	}
 }
@@ -488,13 +489,21 @@ static bool once(const enum kind_of_op *kinds, size_t n, unsigned k, unsigned j,
 	return was_killed;
 }
 
+/* Processes that are watched by a sanitizer begin slowly: of the pairs every sixth, each kind among them,
+ * and of the points at which a recovery is killed every fourth, others for each point before. */
+#ifdef __SANITIZE_ADDRESS__
+enum { PAIR_STEP = 6, TRIPLES = 3, RECOVERY_STEP = 4 };
+#else
+enum { PAIR_STEP = 1, TRIPLES = 12, RECOVERY_STEP = 1 };
+#endif
+
 static void every_point(const enum kind_of_op *kinds, size_t n, bool twice)
 {
 	bool more = true, ignored;
 	for (unsigned k = 1; more; k++) {
 		more = once(kinds, n, k, 0, &ignored);
 		bool recovery = twice;
-		for (unsigned j = 1; recovery; j++)
+		for (unsigned j = 1 + k % RECOVERY_STEP; recovery; j += RECOVERY_STEP)
 			(void)once(kinds, n, k, j, &recovery);
 	}
 }
@@ -503,23 +512,16 @@ START_TEST(every_operation_at_every_point)
 {
 	without_exchange = _i & 1;
 	enum kind_of_op kind = (enum kind_of_op)(_i >> 1);
-	learn();
+	learn(1);
 	every_point(&kind, 1, true);
 	forget();
 }
 END_TEST
 
-/* Processes that are watched by a sanitizer begin slowly: of the pairs every third, each kind among them. */
-#ifdef __SANITIZE_ADDRESS__
-enum { PAIR_STEP = 3 };
-#else
-enum { PAIR_STEP = 1 };
-#endif
-
 START_TEST(every_pair_at_every_point)
 {
 	without_exchange = false;
-	learn();
+	learn(2);
 	for (unsigned b = (unsigned)_i % PAIR_STEP; b < KINDS; b += PAIR_STEP)
 		every_point((enum kind_of_op[]){(enum kind_of_op)_i, b}, 2, false);
 	forget();
@@ -529,9 +531,9 @@ END_TEST
 START_TEST(some_triples_at_every_point)
 {
 	without_exchange = _i & 1;
-	learn();
+	learn(3);
 	srandom((unsigned)_i);
-	for (unsigned i = 0; i < 12; i++) {
+	for (unsigned i = 0; i < TRIPLES; i++) {
 		enum kind_of_op kinds[3];
 		for (unsigned k = 0; k < 3; k++)
 			kinds[k] = (enum kind_of_op)((unsigned long)random() % KINDS);
@@ -703,7 +705,7 @@ static bool anywhere(const char *content)
 START_TEST(what_somebody_does_after_a_kill_is_told_from_what_we_did)
 {
 	static const enum kind_of_op kinds[] = {K_CREATE, K_REPLACE};
-	learn();
+	learn(1);
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
 		unsigned named = calls_until_named(kinds[i]);
 		for (unsigned k = 1; k < named + 6; k++) {
@@ -731,7 +733,7 @@ END_TEST
 /* An edit in the moment of the exchange: it came out, and nobody has looked at it yet. */
 START_TEST(an_edit_that_came_out_goes_back)
 {
-	learn();
+	learn(1);
 	unsigned named = calls_until_named(K_REPLACE);
 	for (int later = 0; later < 2; later++) {
 		struct life l = {0};
@@ -835,7 +837,7 @@ static void lose_what_was_ready(void)
 
 START_TEST(after_a_power_failure_doubt_claims_nothing)
 {
-	learn();
+	learn(1);
 	unsigned named = calls_until_named(K_CREATE);
 	for (unsigned k = 1; k < named + 3; k++) {
 		open_world();

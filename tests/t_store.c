@@ -510,6 +510,33 @@ static int fill_a_disk(char *path)
 	buf_clear(&out);
 	if (load(&out, &why) < 0 || out.len < 300000)
 		return 3;
+	/* and it can be opened while there is no room at all, and written to when there is again */
+	char *filler = scratch_path(dir, "filler");
+	for (int clean = 0; clean < 2; clean++) {
+		store_close(store, clean);
+		store = NULL;
+		int fd = open(filler, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+		while (write(fd, big.data, 4096) > 0 || write(fd, big.data, 1) > 0)
+			;
+		close(fd);
+		if (open_as(ROOT_A) != STORE_OPENED)
+			return 4;
+		buf_clear(&out);
+		if (load(&out, &why) < 0 || out.len < 300000)
+			return 5;
+		struct store_entry small = entry_of("small", "fits");
+		const struct store_batch batch = {.entries = &small, .n_entries = 1};
+		free(error);
+		/* the log may have room of its own */
+		int full = store_commit(store, &batch, &error);
+		if (full && full != -ENOSPC)
+			return 6;
+		unlink(filler);
+		free(error);
+		if (store_commit(store, &batch, &error) < 0)
+			return 7;
+	}
+	free(filler);
 	store_close(store, true);
 	free(error);
 	buf_release(&big);
@@ -696,6 +723,106 @@ START_TEST(index_of_the_first_format_is_taken_over)
 }
 END_TEST
 
+/* --- killed while an index of the first format is taken over --- */
+
+/* The files of SQLite, of whatever kind, but a process that writes is killed at its call number `calls_left`. */
+static unsigned calls_left;
+static sqlite3_vfs deadly;
+static struct {
+	const sqlite3_io_methods *usual;
+	sqlite3_io_methods deadly;
+} kinds_of_file[4];
+
+static void may_be_the_last(void)
+{
+	if (calls_left && --calls_left == 0)
+		_exit(9);
+}
+
+static const sqlite3_io_methods *usual_of(const sqlite3_file *f)
+{
+	size_t i = 0;
+	while (f->pMethods != &kinds_of_file[i].deadly)
+		ck_assert_uint_lt(++i, ARRAY_LEN(kinds_of_file));
+	return kinds_of_file[i].usual;
+}
+
+static int deadly_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
+{
+	may_be_the_last();
+	return usual_of(f)->xWrite(f, p, n, at);
+}
+
+static int deadly_truncate(sqlite3_file *f, sqlite3_int64 size)
+{
+	may_be_the_last();
+	return usual_of(f)->xTruncate(f, size);
+}
+
+static int deadly_sync(sqlite3_file *f, int flags)
+{
+	may_be_the_last();
+	return usual_of(f)->xSync(f, flags);
+}
+
+static int deadly_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int flags, int *out)
+{
+	sqlite3_vfs *usual = vfs->pAppData;
+	size_t i = 0;
+	int code = usual->xOpen(usual, name, f, flags, out);
+	if (code != SQLITE_OK || !f->pMethods)
+		return code;
+	while (kinds_of_file[i].usual && kinds_of_file[i].usual != f->pMethods)
+		ck_assert_uint_lt(++i, ARRAY_LEN(kinds_of_file));
+	kinds_of_file[i].usual = f->pMethods;
+	kinds_of_file[i].deadly = *f->pMethods;
+	kinds_of_file[i].deadly.xWrite = deadly_write;
+	kinds_of_file[i].deadly.xTruncate = deadly_truncate;
+	kinds_of_file[i].deadly.xSync = deadly_sync;
+	f->pMethods = &kinds_of_file[i].deadly;
+	return code;
+}
+
+static void be_deadly(unsigned calls)
+{
+	sqlite3_vfs *usual = sqlite3_vfs_find(NULL);
+	deadly = *usual;
+	deadly.zName = "deadly";
+	deadly.pAppData = usual;
+	deadly.xOpen = deadly_open;
+	calls_left = calls;
+	ck_assert_int_eq(sqlite3_vfs_register(&deadly, 1), SQLITE_OK);
+}
+
+START_TEST(killed_at_each_point_of_taking_over)
+{
+	bool killed = true;
+	unsigned n = 0;
+	for (; killed; n++) {
+		make_first_format();
+		pid_t pid = fork();
+		ck_assert_int_ge(pid, 0);
+		if (pid == 0) {
+			be_deadly(n + 1);
+			_exit(open_as(ROOT_A) == STORE_OPENED ? 0 : 1);
+		}
+		int status;
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		ck_assert(WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 9));
+		killed = WEXITSTATUS(status) == 9;
+		ck_assert_msg(open_as(ROOT_A) == STORE_OPENED, "killed at call %u: %s", n + 1, text);
+		contents_are("entry a 7 1 12 -5 -1 rec\ntrash n p 5 0 -1 kind 0 '' by ''\n");
+		ck_assert_uint_eq(store_counter(store), 41);
+		ck_assert_uint_eq(bad_files(), 0);
+		store_close(store, true);
+		store = NULL;
+		scratch_remove(dir);
+		dir = scratch_new();
+	}
+	ck_assert_uint_gt(n, 3);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("store");
@@ -727,6 +854,7 @@ int main(void)
 	tcase_add_test(t, trash_is_found_by_path_time_and_content);
 	tcase_add_test(t, an_abandoned_index_leaves_its_past);
 	tcase_add_test(t, index_of_the_first_format_is_taken_over);
+	tcase_add_test(t, killed_at_each_point_of_taking_over);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
