@@ -187,6 +187,7 @@ static void carry_look(struct disk *k, const struct action *a)
 		keep(&l->paths, a->looks[i].path);
 	size_t at = 0;
 	for (size_t i = 0; i < a->n; i++) {
+		l->looks[i] = a->looks[i];
 		l->looks[i].path = kept(&l->paths, at, a->looks[i].path.len);
 		at += a->looks[i].path.len;
 	}

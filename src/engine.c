@@ -347,7 +347,7 @@ static void live_sub(struct engine *e, node_t dir)
 
 static void log_push(struct index_log *l, uint64_t seq, node_t n)
 {
-	assert(!l->n || l->items[l->n - 1].seq <= seq);
+	assert(!l->n || l->items[l->n - 1].seq < seq); /* else who knows the other one is not told */
 	GROW(l->items, l->cap, l->n + 1);
 	l->items[l->n++] = (struct log_item){seq, n};
 }

@@ -182,5 +182,23 @@ settle A B
 same A B
 passed 'F13 the limit of instances'
 
+# ---- what the server itself has put there -------------------------------------------------
+stop_cleanly A
+fault A
+start A
+await 'A to be connected' connected A B
+settle A B
+fault A 'read EIO */A/received'
+head -c 200000 /dev/urandom >"$work/B/received"
+await 'the file on A' cmp "$work/A/received" "$work/B/received"
+settle A B
+! grep -q 'received' <(ask A status --json) || fail 'what was received is read again'
+echo more >>"$work/A/received"
+await 'A to read what somebody here changed' reason_at A A received '.'
+fault A
+settle A B
+same A B
+passed 'what the server has put there itself is not read again'
+
 stop_cleanly A B
 echo "$checks checks"
