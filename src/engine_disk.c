@@ -686,10 +686,13 @@ static void item_listed(struct engine *e, node_t dir, const struct listed *it, u
 	if (w)
 		w->looked++;
 	struct slot *s = slot_of(e, n);
-	if (s->flags & F_JOB)
-		return;
 	const struct found *f = &it->found;
 	struct found moved;
+	if (s->flags & F_JOB) { /* which may end without a look at it */
+		if (s->kind != f->kind || s->stamp != f->stamp)
+			queue_glance(e, n);
+		return;
+	}
 	if (f->kind == KIND_DIR) {
 		if (move && tree_child(e->tree, (node_t)(*move & UINT32_MAX), it->name) != NODE_NONE) {
 			node_t was = tree_child(e->tree, (node_t)(*move & UINT32_MAX), it->name);
@@ -761,8 +764,6 @@ static void list_failed(struct engine *e, node_t dir, int error, uint32_t walk)
 static bool may_have_gone(const struct engine *e, node_t n)
 {
 	const struct slot *s = slot_of(e, n);
-	if (s->flags & F_JOB)
-		return false;
 	return s->kind != KIND_ABSENT ||
 	       (e->reps[0].problems.n && !s->want && problem_get(e, 0, n)); /* of a look that failed */
 }

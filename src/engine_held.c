@@ -161,14 +161,17 @@ static void enter_wave(struct engine *e, node_t n, rep_t rep)
 
 /* ---- what leads into a wave, and out of it ---- */
 
-/* The disk does not show it any more, and that is no change of anybody here. */
+/* The disk does not show it any more, and that is no change of anybody here; what it shows instead may be. */
 static void gone_quietly(struct engine *e, node_t n)
 {
 	struct slot *s = slot_of(e, n);
 	struct update u = {.what = UPDATE_FACTS, .facts = {.kind = KIND_ABSENT}};
+	bool replaced = s->replaced;
 	s->missing = s->replaced = false;
 	leave(e, n);
 	slot_update(e, n, &u);
+	if (replaced)
+		queue_look(e, n, 0, true);
 	plan(e, n);
 	plan_around(e, n);
 }
@@ -568,12 +571,9 @@ static void bring_back(struct engine *e, node_t n)
 {
 	if (!can_return(e, n))
 		return;
-	bool replaced = slot_of(e, n)->replaced;
 	gone_quietly(e, n);
 	if (!slot_of(e, n)->want)
 		want_force(e, n);
-	if (replaced)
-		queue_look(e, n, 0, true);
 	plan(e, n);
 }
 
