@@ -123,13 +123,16 @@ static bool was_durable(const struct sim *s, const struct replica *r, content_t 
 	return s->oracle->durable[r->at][i / 64] >> i % 64 & 1;
 }
 
-/* Somebody else has put that content at that name, and this disk never had it. */
+/* Somebody else has put that content at that name, and this disk never had it, or nothing at that name. */
 static bool made_elsewhere(const struct sim *s, const struct replica *r, const char *path, content_t c)
 {
 	const struct oracle *o = s->oracle;
 	char base[PATH_CAP];
+	struct entry_view v;
+	node_t n = tree_find(engine_tree(r->e), bytes_of(path));
+	bool had = was_durable(s, r, c) && n != NODE_NONE && engine_entry(r->e, n, &v);
 	oracle_base(path, base);
-	for (size_t i = 0; i < o->n_claims && !was_durable(s, r, c); i++)
+	for (size_t i = 0; i < o->n_claims && !had; i++)
 		if (o->claims[i].content == c && strcmp(o->claims[i].base, base) == 0)
 			return true;
 	return false;
