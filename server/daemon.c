@@ -15,6 +15,7 @@
 #include "session.h"
 #include "settle.h"
 #include "transfer.h"
+#include "wire.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -391,12 +392,30 @@ static bool open_disk(struct daemon *d, bool *fresh)
 static int load_replica(void *ctx, const struct store_replica *r)
 {
 	struct daemon *d = ctx;
+	struct seen seen = {.id = r->id, .merged = r->merged, .known = r->known};
+	msgpack_zone zone;
+	msgpack_object lives;
+	msgpack_zone_init(&zone, 256);
+	/* An index of an earlier version has nothing there. */
+	if (r->record.len && (wire_unpack(r->record, &zone, &lives) ||
+			      !wire_as_uint(wire_at(&lives, 0), UINT64_MAX, &seen.merged_life) ||
+			      !wire_as_uint(wire_at(&lives, 1), UINT64_MAX, &seen.known_life))) {
+		msgpack_zone_destroy(&zone);
+		return -EPROTO;
+	}
+	msgpack_zone_destroy(&zone);
 	char *name = xmalloc(r->name.len + 1);
 	memcpy(name, r->name.p ? r->name.p : (const uint8_t *)"", r->name.len);
 	name[r->name.len] = '\0';
-	int result = engine_load_replica(d->engine, r->num, &r->id, name, r->merged, r->known);
+	int result = engine_load_replica(d->engine, r->num, &seen, name);
 	free(name);
 	return result;
+}
+
+static int load_meta(void *ctx, const struct store_meta *m)
+{
+	struct daemon *d = ctx;
+	return strcmp(m->key, STORE_LIVES) == 0 ? engine_load_lives(d->engine, m->value) : 0;
 }
 
 static int load_entry(void *ctx, const struct store_entry *e)
@@ -407,16 +426,17 @@ static int load_entry(void *ctx, const struct store_entry *e)
 
 static void new_engine(struct daemon *d)
 {
-	uint64_t seed;
-	if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
-		seed = (uint64_t)daemon_wall_ns();
+	uint64_t random[2];
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		random[0] = random[1] = (uint64_t)daemon_wall_ns();
 	d->id = store_replica_id(d->store);
 	replica_hex(d->id_text, &d->id);
 	d->engine = engine_new(&(struct engine_config){
 		.id = d->id,
 		.name = d->settings->name,
 		.counter = store_counter(d->store),
-		.hash_seed = seed,
+		.hash_seed = random[0],
+		.life = random[1] ? random[1] : 1,
 	});
 	engine_rehash(d->engine, (uint64_t)d->settings->rehash_days * 24 * 3600 * 1000);
 	engine_entries_max(d->engine, d->settings->peer_entries);
@@ -427,7 +447,7 @@ static void new_engine(struct daemon *d)
 /* What is in the index goes into the engine; an index that makes no sense is begun anew. */
 static bool load(struct daemon *d, bool *fresh)
 {
-	struct store_callbacks callbacks = {.ctx = d, .replica = load_replica, .entry = load_entry};
+	struct store_callbacks callbacks = {.ctx = d, .meta = load_meta, .replica = load_replica, .entry = load_entry};
 	char *error = NULL;
 	new_engine(d);
 	int r = store_load(d->store, &callbacks, &error);

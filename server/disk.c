@@ -6,6 +6,7 @@
 #include "scan.h"
 #include "text.h"
 #include "trash.h"
+#include "wire.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -41,6 +42,7 @@ struct disk {
 	struct daemon *d;
 	struct disk_task *first, **last;    /* commits and questions, in order; the first one runs */
 	uint64_t stored[REPLICAS_MAX];      /* stamp of what the index says of each replica */
+	uint64_t newest_life;               /* of those in the index, or 0 */
 	struct past past;
 	size_t unnamed;                     /* rows of past.trash before this one say who displaced it */
 	size_t untrimmed;                   /* lines written since the journal was trimmed */
@@ -564,13 +566,15 @@ struct store_job {
 	struct store_replica *replicas;
 	struct past past; /* kept until it is durable */
 	uint64_t replica_stamps[REPLICAS_MAX];
+	struct store_meta lives;
+	uint64_t newest_life;
 	int result;
 	char *error;
 };
 
 static uint64_t replica_stamp(const struct replica_info *r)
 {
-	uint64_t numbers[2] = {r->merged, r->known};
+	uint64_t numbers[4] = {r->merged, r->known, r->merged_life, r->known_life};
 	uint64_t h = hash64(numbers, sizeof(numbers), 1);
 	h = hash64(r->id->b, REPLICA_ID_SIZE, h);
 	return hash64(r->name, strlen(r->name), h) | 1;
@@ -622,6 +626,16 @@ static void add_entries(struct store_job *s, struct engine *e, const struct acti
 	buf_release(&path);
 }
 
+/* What else there is to be known of a replica: load_replica() in daemon.c reads it. */
+static struct bytes replica_lives(const struct replica_info *r)
+{
+	struct buf b = {0};
+	wire_array(&b, 2);
+	wire_uint(&b, r->merged_life);
+	wire_uint(&b, r->known_life);
+	return (struct bytes){b.data, b.len};
+}
+
 static void add_replicas(struct store_job *s, struct engine *e)
 {
 	size_t n = engine_replicas(e);
@@ -637,10 +651,20 @@ static void add_replicas(struct store_job *s, struct engine *e)
 			.name = {(uint8_t *)xstrdup(r.name), strlen(r.name)},
 			.merged = r.merged,
 			.known = r.known,
+			.record = replica_lives(&r),
 			.num = (rep_t)rep,
 		};
 	}
 	s->batch.replicas = s->replicas;
+}
+
+static void add_lives(struct store_job *s, struct engine *e)
+{
+	struct buf record = {0};
+	engine_lives(e, &record, &s->newest_life);
+	s->lives = (struct store_meta){STORE_LIVES, {record.data, record.len}};
+	s->batch.meta = &s->lives;
+	s->batch.n_meta = s->newest_life != s->k->newest_life;
 }
 
 static void add_past(struct store_job *s)
@@ -670,6 +694,7 @@ static struct store_job *store_job_new(struct disk *k, const struct action *a)
 		s->batch.counter = engine_counter(k->d->engine);
 		add_entries(s, k->d->engine, a);
 		add_replicas(s, k->d->engine);
+		add_lives(s, k->d->engine);
 	}
 	add_past(s);
 	return s;
@@ -677,8 +702,11 @@ static struct store_job *store_job_new(struct disk *k, const struct action *a)
 
 static void store_job_free(struct store_job *s)
 {
-	for (size_t i = 0; i < s->batch.n_replicas; i++)
+	for (size_t i = 0; i < s->batch.n_replicas; i++) {
 		free_bytes(s->replicas[i].name);
+		free_bytes(s->replicas[i].record);
+	}
+	free_bytes(s->lives.value);
 	past_release(&s->past);
 	free(s->replicas);
 	free(s->entries);
@@ -747,6 +775,8 @@ static void store_end(struct store_job *s)
 		for (size_t i = 0; i < REPLICAS_MAX; i++)
 			if (s->replica_stamps[i])
 				k->stored[i] = s->replica_stamps[i];
+		if (s->action)
+			k->newest_life = s->newest_life;
 		lines_written(k, s->batch.n_events);
 		if (s->action)
 			engine_stored(daemon_feed(k->d), s->action);

@@ -363,8 +363,9 @@ static void pack_index(struct peer *p, struct parcel *l, struct buf *out)
 	codec_ids_init(&p->ids, engine_ids(e));
 	codec_ids_clear(&p->ids);
 	size_t mark = wire_begin_notification(out, "index");
-	wire_map(out, 4);
+	wire_map(out, 5);
 	wire_put_uint(out, "to", l->to);
+	wire_put_uint(out, "life", engine_life(e, 0, l->to));
 	wire_put_bool(out, "more", l->more);
 	wire_key(out, "e");
 	size_t array = wire_array_begin(out), n = 0;
@@ -400,12 +401,13 @@ static void pack_have(struct peer *p, struct parcel *l, struct buf *out)
 	struct engine *e = p->d->engine;
 	struct buf path = {0};
 	size_t mark = wire_begin_notification(out, "have");
-	wire_map(out, 4);
+	wire_map(out, 5);
 	wire_key(out, "ids");
 	wire_array(out, 1);
 	wire_fixed(out, engine_ids(e)[l->rep].b, REPLICA_ID_SIZE);
 	wire_put_uint(out, "r", 0);
 	wire_put_uint(out, "to", l->to);
+	wire_put_uint(out, "life", engine_life(e, l->rep, l->to));
 	wire_key(out, "e");
 	size_t array = wire_array_begin(out), n = 0;
 	for (size_t i = 0; i < l->n; i++) {
@@ -451,13 +453,15 @@ static void carry_sync(struct peer *p)
 	wire_key(&b, "seen");
 	size_t array = wire_array_begin(&b), n = 0;
 	for (size_t rep = 0; rep < engine_replicas(e) && n < REPLICAS_MAX; rep++) {
-		struct replica_info r = engine_replica(e, (rep_t)rep);
+		struct seen r = engine_seen(e, (rep_t)rep);
 		if (!r.merged && !r.known)
 			continue;
-		wire_array(&b, 3);
-		wire_fixed(&b, r.id->b, REPLICA_ID_SIZE);
+		wire_array(&b, 5);
+		wire_fixed(&b, r.id.b, REPLICA_ID_SIZE);
 		wire_uint(&b, r.merged);
 		wire_uint(&b, r.known);
+		wire_uint(&b, r.merged_life);
+		wire_uint(&b, r.known_life);
 		n++;
 	}
 	wire_array_end(&b, array, n);
@@ -882,6 +886,9 @@ static void on_sync(struct peer *p, const msgpack_object *params)
 		wire_as_fixed(wire_at(o, 0), seen[i].id.b, REPLICA_ID_SIZE);
 		wire_as_uint(wire_at(o, 1), UINT64_MAX, &seen[i].merged);
 		wire_as_uint(wire_at(o, 2), UINT64_MAX, &seen[i].known);
+		seen[i].merged_life = seen[i].known_life = 0;
+		wire_as_uint(wire_at(o, 3), UINT64_MAX, &seen[i].merged_life);
+		wire_as_uint(wire_at(o, 4), UINT64_MAX, &seen[i].known_life);
 	}
 	engine_peer_sync(daemon_feed(p->d), p->number, seen, n);
 }
@@ -908,13 +915,14 @@ static void on_index(struct peer *p, const msgpack_object *params)
 			entries[got - 1].data = (struct bytes){NULL, 0};
 	}
 	if (got == n) {
-		uint64_t to;
+		uint64_t to, life = 0;
 		bool more;
 		const char *why = "";
 		wire_get_uint(params, "to", UINT64_MAX, &to);
+		wire_get_uint(params, "life", UINT64_MAX, &life);
 		wire_get_bool(params, "more", &more);
 		struct engine *e = daemon_feed(p->d);
-		if (engine_peer_index(e, p->number, to, more, entries, n, &why) != 0)
+		if (engine_peer_index(e, p->number, to, life, more, entries, n, &why) != 0)
 			peer_offence(p, "%s", why);
 	} else {
 		for (size_t i = 0; i < got; i++)
@@ -928,9 +936,10 @@ static void on_have(struct peer *p, const msgpack_object *params)
 	rep_t reps[REPLICAS_MAX];
 	if (intern_ids(p, wire_get(params, "ids"), reps) < 0)
 		return;
-	uint64_t r, to;
+	uint64_t r, to, life = 0;
 	wire_get_uint(params, "r", REPLICAS_MAX - 1, &r);
 	wire_get_uint(params, "to", UINT64_MAX, &to);
+	wire_get_uint(params, "life", UINT64_MAX, &life);
 	const msgpack_object *list = wire_get(params, "e");
 	size_t n = wire_count(list);
 	struct held_entry *entries = xcalloc(n + 1, sizeof(*entries));
@@ -946,7 +955,8 @@ static void on_have(struct peer *p, const msgpack_object *params)
 		entries[i].content = (uint32_t)content;
 	}
 	const char *why = "";
-	if (!p->reader && engine_peer_have(daemon_feed(p->d), p->number, reps[r], to, entries, n, &why) != 0)
+	if (!p->reader &&
+	    engine_peer_have(daemon_feed(p->d), p->number, reps[r], to, life, entries, n, &why) != 0)
 		peer_offence(p, "%s", why);
 	free(entries);
 }

@@ -82,6 +82,8 @@ struct store_event {
 	const uint8_t *new_hash;
 };
 
+#define STORE_LIVES "lives" /* engine_lives() */
+
 struct store_meta {
 	const char *key;
 	struct bytes value;

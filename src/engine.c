@@ -625,16 +625,20 @@ uint64_t engine_changes_stored(const struct engine *e)
 	return e->changes_stored;
 }
 
-void watermark_set(struct engine *e, struct watermark *w, uint64_t value)
+void watermark_set(struct engine *e, struct watermark *w, uint64_t value, uint64_t life)
 {
 	if (value <= w->now)
 		return;
 	w->now = value;
-	if (MUTANT(EARLY_WATERMARK))
+	w->now_life = life;
+	if (MUTANT(EARLY_WATERMARK)) {
 		w->safe = value;
+		w->safe_life = life;
+	}
 	if (w->pending_at)
 		return;
 	w->pending = value;
+	w->pending_life = life;
 	w->pending_at = e->changes; /* with nothing dirty it goes along with the next store */
 }
 
@@ -643,9 +647,11 @@ static void watermark_stored(struct engine *e, struct watermark *w)
 	if (!w->pending_at || e->changes_taken < w->pending_at)
 		return;
 	w->safe = w->pending;
+	w->safe_life = w->pending_life;
 	w->pending_at = 0;
 	if (w->now > w->safe) {
 		w->pending = w->now;
+		w->pending_life = w->now_life;
 		w->pending_at = e->changes;
 	}
 }
@@ -891,6 +897,7 @@ struct engine *engine_new(const struct engine_config *config)
 	slots_grow(e);
 	e->slots[NODE_ROOT].kind = KIND_DIR;
 	e->counter = e->counter_stored = config->counter;
+	e->life = (struct life){config->life, config->counter};
 	e->name = xstrdup(config->name);
 	replica_number(e, &config->id, REPLICAS_MAX);
 	free(e->reps[0].name);
@@ -958,7 +965,7 @@ void engine_free(struct engine *e)
 	void *arrays[] = {e->slots, e->content_buckets, e->ids, e->reps, e->timers, e->moves,
 	                  e->jobs, e->walks, e->events, e->drop_tmps, e->cancels, e->act_looks,
 	                  e->act_index, e->act_nodes, e->rep_problems, e->rep_links,
-	                  e->halted, e->name};
+	                  e->halted, e->name, e->lives};
 	for (size_t i = 0; i < ARRAY_LEN(arrays); i++)
 		free(arrays[i]);
 	tree_free(e->tree);
@@ -1260,23 +1267,89 @@ out:
 	return r;
 }
 
-int engine_load_replica(struct engine *e, rep_t num, const struct replica_id *id, const char *name,
-                        uint64_t merged, uint64_t known)
+static struct watermark watermark_loaded(uint64_t value, uint64_t life)
+{
+	return (struct watermark){.now = value, .safe = value, .now_life = life, .safe_life = life};
+}
+
+int engine_load_replica(struct engine *e, rep_t num, const struct seen *seen, const char *name)
 {
 	assert(!e->started);
 	if (num == 0) {
-		e->reps[0].known = (struct watermark){.now = known, .safe = known};
-		return replica_id_eq(id, &e->ids[0]) && known <= e->counter ? 0 : -71;
+		e->reps[0].known = watermark_loaded(seen->known, 0);
+		return replica_id_eq(&seen->id, &e->ids[0]) && seen->known <= e->counter ? 0 : -71;
 	}
-	if (num != e->n_reps || replica_number(e, id, REPLICAS_MAX) != num)
+	if (num != e->n_reps || replica_number(e, &seen->id, REPLICAS_MAX) != num)
 		return -71;
 	struct replica *r = &e->reps[num];
 	free(r->name);
 	r->name = xstrdup(name);
-	r->merged = (struct watermark){.now = merged, .safe = merged};
-	r->known = (struct watermark){.now = known, .safe = known};
+	r->merged = watermark_loaded(seen->merged, seen->merged_life);
+	r->known = watermark_loaded(seen->known, seen->known_life);
 	r->member = *name; /* it was connected, or reported */
 	return 0;
+}
+
+/* ---- lives ---- */
+
+int engine_load_lives(struct engine *e, struct bytes record)
+{
+	assert(!e->started && !e->n_lives);
+	int r = -71;
+	msgpack_zone zone;
+	msgpack_object o;
+	msgpack_zone_init(&zone, 1024);
+	size_t n = wire_unpack(record, &zone, &o) ? LIVES_MAX + 1 : wire_count(&o);
+	if (n > LIVES_MAX)
+		goto out;
+	GROW(e->lives, e->lives_cap, n);
+	for (size_t i = 0; i < n; i++) {
+		struct life *l = &e->lives[i];
+		const msgpack_object *pair = wire_at(&o, i);
+		if (!wire_as_uint(wire_at(pair, 0), UINT64_MAX, &l->id) || !l->id ||
+		    !wire_as_uint(wire_at(pair, 1), COUNTER_MAX, &l->after) || l->after >= e->counter ||
+		    (i && l->after <= l[-1].after))
+			goto out;
+	}
+	e->n_lives = n;
+	r = 0;
+out:
+	msgpack_zone_destroy(&zone);
+	return r;
+}
+
+/* This life has given out a number, perhaps: then it is one of those that are known. */
+static void life_used(struct engine *e)
+{
+	if (e->counter <= e->life.after || (e->n_lives && e->lives[e->n_lives - 1].id == e->life.id))
+		return;
+	if (e->n_lives == LIVES_MAX)
+		memmove(e->lives, e->lives + 1, --e->n_lives * sizeof(*e->lives));
+	GROW(e->lives, e->lives_cap, e->n_lives + 1);
+	e->lives[e->n_lives++] = e->life;
+}
+
+void engine_lives(const struct engine *e, struct buf *out, uint64_t *newest)
+{
+	wire_array(out, e->n_lives);
+	for (size_t i = 0; i < e->n_lives; i++) {
+		wire_array(out, 2);
+		wire_uint(out, e->lives[i].id);
+		wire_uint(out, e->lives[i].after);
+	}
+	*newest = e->n_lives ? e->lives[e->n_lives - 1].id : 0;
+}
+
+uint64_t engine_life(const struct engine *e, rep_t rep, uint64_t number)
+{
+	if (rep) {
+		const struct watermark *w = &e->reps[rep].known;
+		return number == w->now ? w->now_life : 0;
+	}
+	size_t i = e->n_lives;
+	while (i && e->lives[i - 1].after >= number)
+		i--;
+	return i ? e->lives[i - 1].id : 0;
 }
 
 static int by_seq(const void *a, const void *b)
@@ -1364,6 +1437,7 @@ static bool next_store(struct engine *e)
 	if (!e->dirty.n && !marks && e->counter == e->counter_stored)
 		return false;
 	e->counter_storing = e->counter;
+	life_used(e);
 	size_t n = e->dirty.n < STORE_BATCH_MAX ? e->dirty.n : STORE_BATCH_MAX;
 	struct job *j = job_new(e, JOB_STORE, n);
 	for (size_t i = 0; i < n; i++) {

@@ -27,7 +27,10 @@ struct engine_config {
 	const char *name;         /* shown to people; copied */
 	uint64_t counter;         /* the highest ever used: the next change gets counter + 1 */
 	uint64_t hash_seed;       /* random, against hostile names */
+	uint64_t life;            /* random, drawn anew at each start, never 0: a copy of an old index that
+	                             goes on counting gives out the same numbers in another life */
 };
+
 
 struct engine *engine_new(const struct engine_config *config);
 void engine_free(struct engine *e);
@@ -52,11 +55,18 @@ void engine_tick(struct engine *e);
 
 /* ---- loading what was stored; before engine_start() ---- */
 
-/* A replica that was known: its number in the records, its id and name, how far its index was merged
- * (directly) and known (relayed). Number 0 is this replica; `known` is then what engine_replica() said, too.
- * 0 or -EPROTO. */
-int engine_load_replica(struct engine *e, rep_t num, const struct replica_id *id, const char *name,
-                        uint64_t merged, uint64_t known);
+/* How far the index of a replica was merged (directly) and known (relayed), and in which lives of it
+ * those two numbers were given out; 0: not known. */
+struct seen {
+	struct replica_id id;
+	uint64_t merged, known;
+	uint64_t merged_life, known_life;
+};
+/* A replica that was known: its number in the records, its name, what was seen of it. Number 0 is this
+ * replica; `known` is then what engine_replica() said, too. 0 or -EPROTO. */
+int engine_load_replica(struct engine *e, rep_t num, const struct seen *seen, const char *name);
+/* The lives of this replica as engine_lives() made them. 0 or -EPROTO: they make no sense. */
+int engine_load_lives(struct engine *e, struct bytes record);
 /* One stored record as engine_record() made it. 0 or -EPROTO (a damaged database: start anew). */
 int engine_load(struct engine *e, struct bytes path, struct bytes record);
 /* An op of an earlier life was carried out, and perhaps not stored. `record`: of the op; `from`: where a
@@ -77,17 +87,18 @@ enum action_type {
 	ACT_CANCEL,  /* the fetch `job` is not wanted any more; it is still answered */
 	ACT_APPLY,   /* ops[n] -> engine_applied */
 	ACT_DROP_TMP,/* the finished temporary file `tmp` is not needed */
-	ACT_STORE,   /* make nodes[n] (engine_record), replicas (engine_replica) and engine_counter()
-	                durable in one transaction -> engine_stored */
+	ACT_STORE,   /* make nodes[n] (engine_record), replicas (engine_replica), engine_counter() and
+	                engine_lives() durable in one transaction -> engine_stored */
 	ACT_INDEX,   /* send own entries nodes[n] (engine_entry), `to`, `more` to `peer` -> engine_index_sent */
 	ACT_HAVE,    /* send what replica `rep` holds of nodes[n] (engine_held), `to` to `peer` -> engine_index_sent */
-	ACT_SYNC,    /* send the sync message to `peer`: for each replica engine_replica() */
+	ACT_SYNC,    /* send the sync message to `peer`: for each replica engine_seen() */
 	ACT_ACK,     /* send ack `to` to `peer` */
 	ACT_REPORT,  /* send the report of replica `rep` (engine_report) to `peer` */
 	ACT_DROP,    /* end the connection with `peer`; `text` says why; answered by engine_peer_down */
 	ACT_EVENT,   /* tell the clients: event, path, rep, text; what the path showed before and after */
-	ACT_ROLLED_BACK, /* `text`, a peer, has seen a higher number of this replica than it knows itself: this
-	                index is an old copy. Comes once, and nothing after it: begin a new life with a new id */
+	ACT_ROLLED_BACK, /* `text`, a peer, has seen numbers of this replica that it does not know itself, or that
+	                it gave out in another life: this index is an old copy. Comes once, and nothing after
+	                it: begin anew with a new id */
 	ACT_WALKED,  /* the walk with number `job` (engine_walk) is done: looked, changed, text = error or NULL */
 };
 
@@ -197,10 +208,6 @@ int engine_peer_up(struct engine *e, unsigned peer, const struct replica_id *id,
 void engine_peer_reader(struct engine *e, unsigned peer);
 void engine_peer_down(struct engine *e, unsigned peer);
 
-struct seen {
-	struct replica_id id;
-	uint64_t merged, known;
-};
 void engine_peer_sync(struct engine *e, unsigned peer, const struct seen *seen, size_t n);
 
 struct index_entry {
@@ -209,10 +216,10 @@ struct index_entry {
 	struct state state; /* with interned reps (engine_intern); the engine takes it over */
 	struct bytes data;  /* content of the winner, if it came along */
 };
-/* Non-zero: the peer broke the protocol (text in *why); end the connection. States are taken over
- * (and left empty) in any case. */
-int engine_peer_index(struct engine *e, unsigned peer, uint64_t to, bool more, struct index_entry *entries,
-                      size_t n, const char **why);
+/* `life`: in which it gave out number `to`; 0: it does not say. Non-zero: the peer broke the protocol
+ * (text in *why); end the connection. States are taken over (and left empty) in any case. */
+int engine_peer_index(struct engine *e, unsigned peer, uint64_t to, uint64_t life, bool more,
+                      struct index_entry *entries, size_t n, const char **why);
 
 struct held_entry {
 	struct bytes path;
@@ -221,7 +228,7 @@ struct held_entry {
 	uint32_t content; /* first four bytes (big endian) of the winner's hash; 0: none */
 	uint8_t kind;
 };
-int engine_peer_have(struct engine *e, unsigned peer, rep_t rep, uint64_t to,
+int engine_peer_have(struct engine *e, unsigned peer, rep_t rep, uint64_t to, uint64_t life,
                      const struct held_entry *entries, size_t n, const char **why);
 void engine_peer_ack(struct engine *e, unsigned peer, uint64_t to);
 
@@ -258,12 +265,18 @@ uint64_t engine_counter(const struct engine *e);
 uint64_t engine_seq(const struct engine *e);
 const struct replica_id *engine_ids(const struct engine *e); /* indexed by rep_t */
 size_t engine_replicas(const struct engine *e);              /* interned ids, 0 .. n-1 */
+/* The lives in which this replica gave out numbers, for the database, appended to *out. The last of them
+ * is *newest, 0 if there are none: as long as that is the same, so are all. */
+void engine_lives(const struct engine *e, struct buf *out, uint64_t *newest);
+/* In which life a replica gave out that number; 0: not known. */
+uint64_t engine_life(const struct engine *e, rep_t rep, uint64_t number);
 
 struct replica_info {
 	const struct replica_id *id;
 	const char *name;         /* "" if it was never heard of by name */
 	const char *address;
 	uint64_t merged, known;   /* how far its index was merged directly, and is known at all */
+	uint64_t merged_life, known_life; /* in which lives of it these were given out; 0: not known */
 	uint64_t seq;             /* its highest sequence number that we heard of */
 	uint64_t acked;           /* our index up to here is durable there (direct peers) */
 	uint64_t differ;          /* paths whose state there is not ours */
@@ -274,6 +287,14 @@ struct replica_info {
 	bool reachable;
 };
 struct replica_info engine_replica(const struct engine *e, rep_t rep);
+/* What is to be stored of it. */
+static inline struct seen seen_of(const struct replica_info *r)
+{
+	return (struct seen){*r->id, r->merged, r->known, r->merged_life, r->known_life};
+}
+/* What a peer is told was seen of it: `known` as well as it is not stored yet, since with this program the
+ * connection ends, too. */
+struct seen engine_seen(const struct engine *e, rep_t rep);
 
 /* The columns of the table: numbers of the members, this replica first, then by name. Returns n. */
 size_t engine_members(const struct engine *e, rep_t *out, size_t cap);

@@ -185,12 +185,20 @@ struct problems {
 	struct nodemap at; /* node -> index into items */
 };
 
+/* The numbers above `after` were given out in the life `id` of this replica, up to where its next begins. */
+struct life {
+	uint64_t id, after;
+};
+enum { LIVES_MAX = 4096 }; /* the newest; of older numbers it is not known in which life they were made */
+
 /* Durable only once all that was dirty when it was noted has been stored. */
 struct watermark {
 	uint64_t now;        /* as it is in memory */
 	uint64_t safe;       /* as it may be stored */
 	uint64_t pending;    /* becomes safe ... */
 	uint64_t pending_at; /* ... when so many changes are stored; 0: none pending */
+	/* In which life of the replica each of the three was given out; 0: not known. */
+	uint64_t now_life, safe_life, pending_life;
 };
 
 struct nodes {
@@ -314,6 +322,9 @@ struct engine {
 	size_t n_reps;
 	uint64_t counter;
 	uint64_t counter_storing, counter_stored; /* nothing above is announced: it could be used again */
+	struct life *lives;         /* of this replica, the oldest first, each with numbers of its own */
+	size_t n_lives, lives_cap;
+	struct life life;           /* this one; among them once it has given out a number */
 	uint64_t n_have;            /* nodes with a state */
 	uint64_t n_tombs;           /* of these: tombstones */
 	char *name;
@@ -482,7 +493,7 @@ static inline int64_t rank_above(int64_t rank)
 	return rank < INT64_MAX ? rank + 1 : rank;
 }
 void set_dirty(struct engine *e, node_t n);
-void watermark_set(struct engine *e, struct watermark *w, uint64_t value);
+void watermark_set(struct engine *e, struct watermark *w, uint64_t value, uint64_t life);
 void emit(struct engine *e, enum engine_event ev, node_t n, rep_t rep, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
 /* What n shows on the disk; of a head. */

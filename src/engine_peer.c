@@ -180,11 +180,16 @@ static void drop(struct peer *p, const char *why)
 	p->drop_reason = xstrdup(why);
 }
 
-/* A peer has seen `counter` of this replica. What was announced was stored before, so a number that is not
- * known here means that the index is an old copy: its numbers would be used twice. */
-static void own_seen(struct engine *e, struct peer *p, uint64_t counter)
+/*
+ * A peer has seen `counter` of this replica, given out in that life (0: it does not know in which). What was
+ * announced was stored before. So a number that is not known here, or that was given out here in another life,
+ * means that the index is an old copy: numbers would be used twice, or have been already.
+ */
+static void own_seen(struct engine *e, struct peer *p, uint64_t counter, uint64_t life)
 {
-	if (counter <= e->counter || e->rolled_back || MUTANT(COUNTER_REUSED))
+	uint64_t here = engine_life(e, 0, counter);
+	bool other = life && here && life != here && !MUTANT(LIFE_IGNORED);
+	if ((counter <= e->counter && !other) || e->rolled_back || MUTANT(COUNTER_REUSED))
 		return;
 	if (e->mono_ms < e->id_new_until_ms) {
 		drop(p, "it speaks of changes of this replica that were never made");
@@ -249,7 +254,8 @@ void engine_peer_sync(struct engine *e, unsigned peer, const struct seen *seen, 
 			continue;
 		peer_reps_grow(e, p);
 		if (rep == 0) {
-			own_seen(e, p, seen[i].merged);
+			own_seen(e, p, seen[i].merged, seen[i].merged_life);
+			own_seen(e, p, seen[i].known, seen[i].known_life);
 			p->sent_to = seen[i].merged;
 			e->reps[p->rep].acked = seen[i].merged;
 		} else if (seen[i].known > p->relayed_to[rep]) {
@@ -341,7 +347,7 @@ static void merge_entry(struct engine *e, struct peer *p, struct index_entry *in
 	plan(e, n);
 }
 
-int engine_peer_index(struct engine *e, unsigned peer, uint64_t to, bool more,
+int engine_peer_index(struct engine *e, unsigned peer, uint64_t to, uint64_t life, bool more,
                       struct index_entry *entries, size_t n, const char **why)
 {
 	struct peer *p = peer_of(e, peer);
@@ -354,7 +360,7 @@ int engine_peer_index(struct engine *e, unsigned peer, uint64_t to, bool more,
 		last = entries[i].seq;
 		const struct version *c = &entries[i].state.context;
 		if (c->n && c->dots[0].rep == 0)
-			own_seen(e, p, c->dots[0].counter);
+			own_seen(e, p, c->dots[0].counter, 0);
 	}
 	if (to > COUNTER_MAX)
 		*why = "sequence number out of range";
@@ -372,8 +378,8 @@ int engine_peer_index(struct engine *e, unsigned peer, uint64_t to, bool more,
 	if (*why)
 		return -EPROTO;
 	if (!p->reader) /* else it is asked for all again, once its word counts */
-		watermark_set(e, &r->merged, to);
-	watermark_set(e, &r->known, to);
+		watermark_set(e, &r->merged, to, life);
+	watermark_set(e, &r->known, to, life);
 	forget_news(e);
 	if (to > r->seq)
 		r->seq = to;
@@ -388,7 +394,7 @@ int engine_peer_index(struct engine *e, unsigned peer, uint64_t to, bool more,
 	return 0;
 }
 
-int engine_peer_have(struct engine *e, unsigned peer, rep_t rep, uint64_t to,
+int engine_peer_have(struct engine *e, unsigned peer, rep_t rep, uint64_t to, uint64_t life,
                      const struct held_entry *entries, size_t n, const char **why)
 {
 	struct peer *p = peer_of(e, peer);
@@ -422,7 +428,7 @@ int engine_peer_have(struct engine *e, unsigned peer, rep_t rep, uint64_t to,
 		held_update(e, rep, node, &(struct held){entries[i].seq, entries[i].stamp,
 		                                         entries[i].content, entries[i].kind});
 	}
-	watermark_set(e, &e->reps[rep].known, to);
+	watermark_set(e, &e->reps[rep].known, to, life);
 	forget_news(e);
 	return 0;
 }

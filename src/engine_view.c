@@ -332,12 +332,25 @@ static uint64_t differ(const struct engine *e, rep_t rep)
 	return rep ? e->n_have - (e->n_tombs - r->n_tombs) + r->n_held - r->n_both - r->n_equal : 0;
 }
 
+struct seen engine_seen(const struct engine *e, rep_t rep)
+{
+	const struct replica *r = &e->reps[rep];
+	struct replica_info info = engine_replica(e, rep);
+	struct seen s = seen_of(&info);
+	if (!r->retired) {
+		s.known = r->known.now;
+		s.known_life = r->known.now_life;
+	}
+	return s;
+}
+
 struct replica_info engine_replica(const struct engine *e, rep_t rep)
 {
 	assert(rep < e->n_reps);
 	const struct replica *r = &e->reps[rep];
 	struct replica_info out = {
 		.id = &e->ids[rep], .name = r->name, .address = r->address, .merged = r->merged.safe,
+		.merged_life = r->merged.safe_life, .known_life = r->known.safe_life,
 		.known = r->known.safe, .seq = r->seq, .acked = r->acked, .differ = differ(e, rep),
 		.pending = r->pending, .pending_bytes = r->pending_bytes, .files = r->files,
 		.bytes = r->bytes, .n_problems = r->n_problems, .peer = r->peer, .via = r->via,

@@ -53,7 +53,7 @@ struct field {
 
 struct shape {
 	const char *name;
-	bool tuple;                /* an array of all fields in order; else a map */
+	bool tuple;                /* an array of all fields in order, of which the last may be optional; else a map */
 	const struct field *fields;
 	size_t n;
 };
@@ -84,6 +84,8 @@ static const struct field seen_fields[] = {
 	F("id", ID),
 	F("merged", UINT, .max = COUNTER_MAX),
 	F("known", UINT, .max = COUNTER_MAX),
+	F("merged_life", UINT, .max = UINT64_MAX, OPTIONAL),
+	F("known_life", UINT, .max = UINT64_MAX, OPTIONAL),
 };
 SHAPE(seen, "seen", true);
 
@@ -350,6 +352,7 @@ static const struct field sync_fields[] = {
 static const struct field index_fields[] = {
 	F("ids", ID, .many = REPLICAS_MAX),
 	F("to", UINT, .max = COUNTER_MAX),
+	F("life", UINT, .max = UINT64_MAX, OPTIONAL),
 	F("more", BOOL),
 	F("e", SHAPE, OF(entry), .many = LIST_MAX),
 };
@@ -358,6 +361,7 @@ static const struct field have_fields[] = {
 	F("ids", ID, .many = REPLICAS_MAX),
 	F("r", UINT, .max = REPLICAS_MAX - 1),
 	F("to", UINT, .max = COUNTER_MAX),
+	F("life", UINT, .max = UINT64_MAX, OPTIONAL),
 	F("e", SHAPE, OF(held), .many = LIST_MAX),
 };
 
@@ -999,12 +1003,15 @@ static bool check_field(const msgpack_object *o, const struct field *f, const st
 static bool check_tuple(const msgpack_object *o, const struct field *fields, size_t n,
 			const struct place *up, struct buf *why)
 {
-	if (wire_count(o) != n) {
+	size_t least = n, there = wire_count(o);
+	while (least && fields[least - 1].optional)
+		least--;
+	if (there < least || there > n || o->type != MSGPACK_OBJECT_ARRAY) {
 		write_place(why, up);
 		buf_addf(why, " is not an array of %zu", n);
 		return false;
 	}
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < there; i++)
 		if (!check_field(wire_at(o, i), &fields[i], up, why))
 			return false;
 	return true;

@@ -12,6 +12,7 @@
 	X(MTIME_WINS, "mtime-wins")         /* the winner by date alone */                         \
 	X(STALE_COPY, "stale-copy")         /* a copy that was consumed counts as one */           \
 	X(COUNTER_REUSED, "counter-reused") /* a rolled back index goes on counting */             \
+	X(LIFE_IGNORED, "life-ignored")     /* so does one that counts as far as was lost */        \
 	X(WINNER_FIRST, "winner-first")     /* the winner shows before the copies are there */     \
 	X(DELETE_WINS, "delete-wins")       /* over a change that it did not see */                \
 	X(TOLD_EARLY, "told-early")         /* an entry is announced before it is stored */        \

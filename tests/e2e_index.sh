@@ -125,6 +125,39 @@ settle A B
 [ "$old_id" = "$(id_of A)" ] || fail 'the new id did not stay'
 passed 'the new life lasts'
 
+# ---- an old copy that has gone on ---------------------------------------------------------------
+
+cat "$work/A.err" >>"$work/A.before"
+: >"$work/A.err"
+stop_cleanly A
+cp -r "$work/state-A" "$work/old-copy"
+start A
+await 'A to be connected again' connected A B
+old_id=$(id_of A)
+echo 'lost' >"$work/A/folder/30"
+echo 'lost' >"$work/A/folder/31"
+settle A B
+stop_cleanly A
+stop_cleanly B
+rm -r "$work/state-A"
+mv "$work/old-copy" "$work/state-A"
+start A
+for i in $(seq 31 60); do
+	echo "changed offline $i" >"$work/A/folder/$i"
+done
+settle A
+start B
+await 'the log to say so' grep -q 'an old copy' "$work/A.err"
+await 'A to be connected again' connected A B
+settle A B
+same A B # what was changed is concurrent with what B had: copies are right
+[ "$old_id" != "$(id_of A)" ] || fail 'it has its old id'
+[ "$(cat "$work/B/folder/30")" = 'lost' ] || fail 'a change since the copy is lost'
+for i in $(seq 31 60); do
+	[ "$(cat "$work/B/folder/$i")" = "changed offline $i" ] || fail "the offline change of $i is lost"
+done
+passed 'an old copy that has gone on'
+
 # ---- a directory without its mark -----------------------------------------------------------
 
 stop_cleanly A

@@ -270,21 +270,87 @@ static unsigned drain(struct engine *e, enum action_type type, struct action *la
 	return n;
 }
 
+static struct buf lives_of(const struct engine *e)
+{
+	struct buf out = {0};
+	uint64_t newest;
+	engine_lives(e, &out, &newest);
+	return out;
+}
+
+/* Looks at `name`, which nobody knows, and answers that there is a folder: a change, which is then stored. */
+static void make_folder(struct engine *e, const char *name)
+{
+	struct action a;
+	bool stored = false;
+	engine_hint(e, NODE_ROOT, bytes_of(name), HINT_CHANGED);
+	while (!stored && engine_next(e, &a)) {
+		if (a.type == ACT_LOOK) {
+			a.looks[0].found = (struct found){.kind = KIND_DIR, .mode = 0755};
+			engine_looked(e, a.job, a.looks, a.n);
+		} else if (a.type == ACT_STORE) {
+			stored = engine_counter(e) > 0;
+			engine_stored(e, a.job);
+		}
+	}
+	ck_assert(stored);
+}
+
+START_TEST(numbers_of_another_life_are_recognised)
+{
+	struct engine_config first = {{{1}}, "me", 0, 1, 77}, second = {{{1}}, "me", 0, 1, 88};
+	struct replica_id other = {{2}};
+	struct action a;
+	struct engine *e = engine_new(&first);
+	engine_start(e, false);
+	ck_assert_uint_eq(engine_life(e, 0, 1), 0);
+	make_folder(e, "d");
+	uint64_t lost = engine_counter(e);
+	ck_assert_uint_eq(engine_life(e, 0, lost), 77);
+	struct buf lives = lives_of(e);
+	engine_free(e);
+	/* A new start knows in which life its numbers were given out, and goes on in another. */
+	second.counter = lost;
+	e = engine_new(&second);
+	ck_assert_int_eq(engine_load_lives(e, (struct bytes){lives.data, lives.len}), 0);
+	engine_start(e, false);
+	make_folder(e, "f");
+	ck_assert_uint_eq(engine_life(e, 0, lost), 77);
+	ck_assert_uint_eq(engine_life(e, 0, lost + 1), 88);
+	ck_assert_int_eq(engine_peer_up(e, 0, &other, "other", "", 3), 0);
+	engine_peer_sync(e, 0, &(struct seen){first.id, lost, lost + 1, 77, 88}, 1);
+	ck_assert_uint_eq(drain(e, ACT_ROLLED_BACK, &a), 0);
+	engine_peer_sync(e, 0, &(struct seen){first.id, lost, lost + 1, 77, 0}, 1);
+	ck_assert_uint_eq(drain(e, ACT_ROLLED_BACK, &a), 0);
+	/* It went on from a copy made before the number that is known to the other. */
+	engine_peer_sync(e, 0, &(struct seen){first.id, lost, lost + 1, 77, 77}, 1);
+	ck_assert_uint_eq(drain(e, ACT_ROLLED_BACK, &a), 1);
+	engine_free(e);
+	/* Lives that end before they begin are damage. */
+	second.counter = 0;
+	e = engine_new(&second);
+	ck_assert_int_eq(engine_load_lives(e, (struct bytes){lives.data, lives.len}), -EPROTO);
+	ck_assert_int_eq(engine_load_lives(e, bytes_of("damaged")), -EPROTO);
+	engine_free(e);
+	buf_release(&lives);
+}
+END_TEST
+
 START_TEST(old_index_is_recognised)
 {
-	struct engine_config config = {{{1}}, "me", 7, 1};
+	struct engine_config config = {{{1}}, "me", 7, 1, 1};
 	struct engine *e = engine_new(&config);
 	struct replica_id other = {{2}};
 	struct action a = {0};
 	engine_start(e, false);
 	ck_assert_int_eq(engine_peer_up(e, 0, &other, "other", "", 3), 0);
-	engine_peer_sync(e, 0, &(struct seen){config.id, 7, 7}, 1);
+	engine_peer_sync(e, 0, &(struct seen){config.id, 7, 7, 0, 0}, 1);
 	ck_assert_uint_eq(drain(e, ACT_ROLLED_BACK, &a), 0);
-	engine_peer_sync(e, 0, &(struct seen){config.id, 8, 8}, 1);
+	engine_peer_sync(e, 0, &(struct seen){config.id, 8, 8, 0, 0}, 1);
 	ck_assert_uint_eq(drain(e, ACT_ROLLED_BACK, &a), 1);
 	ck_assert_str_eq(a.text, "other");
 	engine_hint(e, NODE_ROOT, bytes_of("f"), HINT_CHANGED);
-	engine_peer_sync(e, 0, &(struct seen){config.id, 9, 9}, 1);
+	engine_peer_sync(e, 0, &(struct seen){config.id, 9, 9, 0, 0}, 1);
 	ck_assert(!engine_next(e, &a));
 	engine_free(e);
 }
@@ -292,7 +358,7 @@ END_TEST
 
 START_TEST(event_tells_what_changed)
 {
-	struct engine_config config = {{{1}}, "me", 0, 1};
+	struct engine_config config = {{{1}}, "me", 0, 1, 1};
 	struct engine *e = engine_new(&config);
 	static const enum engine_event events[] = {EVENT_CREATED, EVENT_CHANGED, EVENT_DELETED};
 	static const uint64_t sizes[] = {0, 5, 6, 0};
@@ -337,7 +403,7 @@ END_TEST
 /* A child is seen before the folder that it is in: the folder is an event all the same. */
 START_TEST(folder_seen_after_its_child_is_an_event)
 {
-	struct engine_config config = {{{1}}, "me", 0, 1};
+	struct engine_config config = {{{1}}, "me", 0, 1, 1};
 	struct engine *e = engine_new(&config);
 	struct entry_view v;
 	struct action a;
@@ -546,7 +612,7 @@ END_TEST
 
 START_TEST(damaged_record_is_refused)
 {
-	struct engine_config config = {{{1}}, "me", 0, 1};
+	struct engine_config config = {{{1}}, "me", 0, 1, 1};
 	struct engine *e = engine_new(&config);
 	struct found found = {.kind = KIND_FILE};
 	static const char *const bad[] = {"", "x", "\x90", "\x97\x01\x90\x90\xc0\xc0\x90", "\x97\x02\x90\x90\xc0\xc0\x90\x01",
@@ -950,7 +1016,7 @@ static bool any_message(struct engine *e, unsigned peer)
 		for (uint64_t i = 0; i < n; i++)
 			in[i] = (struct index_entry){any_path(), seq += any(9), any_state(e),
 			                             any(2) ? bytes_of("data") : (struct bytes){0}};
-		r = engine_peer_index(e, peer, to, any(2), in, n, &why);
+		r = engine_peer_index(e, peer, to, any(4), any(2), in, n, &why);
 		break;
 	}
 	case 2: {
@@ -958,13 +1024,13 @@ static bool any_message(struct engine *e, unsigned peer)
 		for (uint64_t i = 0; i < n; i++)
 			held[i] = (struct held_entry){any_path(), any_counter(), any(3), (uint32_t)any(9),
 			                              (uint8_t)any(6)};
-		r = engine_peer_have(e, peer, (rep_t)any(engine_replicas(e) + 2), to, held, n, &why);
+		r = engine_peer_have(e, peer, (rep_t)any(engine_replicas(e) + 2), to, any(4), held, n, &why);
 		break;
 	}
 	case 3: {
 		struct seen seen[4];
 		for (uint64_t i = 0; i < n; i++)
-			seen[i] = (struct seen){any_id(), any_counter(), any_counter()};
+			seen[i] = (struct seen){any_id(), any_counter(), any_counter(), any(4), any(4)};
 		engine_peer_sync(e, peer, seen, n);
 		break;
 	}
@@ -1043,7 +1109,7 @@ START_TEST(no_peer_can_break_it)
 {
 	for (uint64_t seed = 1; seed <= 300; seed++) {
 		noise = seed;
-		struct engine_config config = {{{1}}, "me", any(5), seed};
+		struct engine_config config = {{{1}}, "me", any(5), seed, 1 + any(3)};
 		struct engine *e = engine_new(&config);
 		bool up[2] = {false, false};
 		engine_start(e, any(2));
@@ -1089,7 +1155,7 @@ static struct index_entry entry_of(struct engine *e, const char *path, uint64_t 
 
 START_TEST(a_peer_may_bring_only_so_much)
 {
-	struct engine_config config = {{{1}}, "me", 0, 1};
+	struct engine_config config = {{{1}}, "me", 0, 1, 1};
 	struct engine *e = engine_new(&config);
 	struct replica_id greedy = {{2}}, modest = {{3}};
 	const char *why;
@@ -1104,7 +1170,7 @@ START_TEST(a_peer_may_bring_only_so_much)
 	while (r == 0 && seq < 10000) {
 		snprintf(path, sizeof(path), "d/%u/f", (unsigned)(++seq % 5 ? 1 : ++taken));
 		struct index_entry in = entry_of(e, path, seq, 2);
-		r = engine_peer_index(e, 0, seq, false, &in, 1, &why);
+		r = engine_peer_index(e, 0, seq, 0, false, &in, 1, &why);
 	}
 	ck_assert_int_eq(r, -EPROTO);
 	ck_assert(strstr(why, "peer-entries"));
@@ -1113,7 +1179,7 @@ START_TEST(a_peer_may_bring_only_so_much)
 	/* So do the names that it puts into the mouths of others, and into its report. */
 	struct held_entry held = {bytes_of("of another"), 1, 1, 1, KIND_FILE};
 	size_t nodes = tree_count(engine_tree(e));
-	ck_assert_int_eq(engine_peer_have(e, 0, 2, 1, &held, 1, &why), -EPROTO);
+	ck_assert_int_eq(engine_peer_have(e, 0, 2, 1, 0, &held, 1, &why), -EPROTO);
 	struct problem problem = {.path = bytes_of("in a report"), .reason = bytes_of("r")};
 	struct report report = {.id = greedy, .n = 1, .problems = &problem, .n_listed = 1};
 	ck_assert_int_eq(engine_peer_report(e, 0, &report, &why), 0);
@@ -1122,7 +1188,7 @@ START_TEST(a_peer_may_bring_only_so_much)
 	for (seq = 1; seq <= 40; seq++) {
 		snprintf(path, sizeof(path), "modest/%u", (unsigned)seq);
 		struct index_entry in = entry_of(e, path, seq, 3);
-		ck_assert_int_eq(engine_peer_index(e, 1, seq, false, &in, 1, &why), 0);
+		ck_assert_int_eq(engine_peer_index(e, 1, seq, 0, false, &in, 1, &why), 0);
 	}
 	engine_free(e);
 }
@@ -1130,7 +1196,7 @@ END_TEST
 
 START_TEST(a_peer_may_bring_only_so_many_bytes)
 {
-	struct engine_config config = {{{1}}, "me", 0, 1};
+	struct engine_config config = {{{1}}, "me", 0, 1, 1};
 	struct engine *e = engine_new(&config);
 	struct replica_id greedy = {{2}};
 	uint8_t target[SYMLINK_MAX];
@@ -1152,7 +1218,7 @@ START_TEST(a_peer_may_bring_only_so_many_bytes)
 		char path[16];
 		snprintf(path, sizeof(path), "f%u", (unsigned)seq / 50);
 		struct index_entry in = {.path = bytes_of(path), .seq = seq, .state = s};
-		r = engine_peer_index(e, 0, seq, false, &in, 1, &why);
+		r = engine_peer_index(e, 0, seq, 0, false, &in, 1, &why);
 	}
 	ck_assert_int_eq(r, -EPROTO);
 	ck_assert_uint_lt(seq, 60);
@@ -1162,7 +1228,7 @@ END_TEST
 
 START_TEST(ids_of_strangers_leave_places_for_peers)
 {
-	struct engine_config config = {{{1}}, "me", 0, 1};
+	struct engine_config config = {{{1}}, "me", 0, 1, 1};
 	struct engine *e = engine_new(&config);
 	unsigned taken = 0;
 	engine_start(e, true);
@@ -1181,20 +1247,20 @@ END_TEST
 
 START_TEST(a_new_id_is_not_talked_away)
 {
-	struct engine_config config = {{{1}}, "me", 7, 1};
+	struct engine_config config = {{{1}}, "me", 7, 1, 1};
 	struct engine *e = engine_new(&config);
 	struct replica_id other = {{2}};
 	struct action a = {0};
 	engine_id_is_new(e, 1000);
 	engine_start(e, false);
 	ck_assert_int_eq(engine_peer_up(e, 0, &other, "other", "", 3), 0);
-	engine_peer_sync(e, 0, &(struct seen){config.id, 8, 8}, 1);
+	engine_peer_sync(e, 0, &(struct seen){config.id, 8, 8, 0, 0}, 1);
 	ck_assert_uint_eq(drain(e, ACT_DROP, &a), 1);
 	ck_assert(strstr(a.text, "never made"));
 	engine_peer_down(e, 0);
 	engine_time(e, 0, 1000); /* later it may be an image of this machine that was set back */
 	ck_assert_int_eq(engine_peer_up(e, 0, &other, "other", "", 3), 0);
-	engine_peer_sync(e, 0, &(struct seen){config.id, 8, 8}, 1);
+	engine_peer_sync(e, 0, &(struct seen){config.id, 8, 8, 0, 0}, 1);
 	ck_assert_uint_eq(drain(e, ACT_ROLLED_BACK, &a), 1);
 	engine_free(e);
 }
@@ -1287,6 +1353,7 @@ int main(void)
 	tcase_add_test(rules, ids_of_strangers_leave_places_for_peers);
 	tcase_add_test(rules, a_new_id_is_not_talked_away);
 	tcase_add_test(rules, old_index_is_recognised);
+	tcase_add_test(rules, numbers_of_another_life_are_recognised);
 	tcase_add_test(rules, event_tells_what_changed);
 	tcase_add_test(rules, folder_seen_after_its_child_is_an_event);
 	tcase_add_test(rules, damaged_record_is_refused);

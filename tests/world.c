@@ -30,9 +30,9 @@ struct pending {
 	struct buf *records;   /* STORE: of each node */
 	char **paths;          /* STORE */
 	uint64_t counter;
-	struct replica_id ids[REPLICAS_MAX];
+	struct seen reps[REPLICAS_MAX];
 	char *names[REPLICAS_MAX];
-	uint64_t merged[REPLICAS_MAX], known[REPLICAS_MAX];
+	struct buf lives;
 	size_t n_reps;
 	struct listed *items;
 	size_t n_items;
@@ -45,7 +45,7 @@ struct pending {
 struct message {
 	enum action_type type;
 	struct replica_id rep;
-	uint64_t to;
+	uint64_t to, life;
 	bool more;
 	struct index_entry *entries;
 	struct held_entry *held;
@@ -84,9 +84,10 @@ struct replica_w {
 	struct { char *path; struct buf record; } *stored;
 	size_t n_stored, stored_cap;
 	uint64_t counter;
-	struct replica_id id, ids[REPLICAS_MAX];
+	struct replica_id id;
+	struct seen reps[REPLICAS_MAX];
 	char *names[REPLICAS_MAX];
-	uint64_t merged[REPLICAS_MAX], known[REPLICAS_MAX];
+	struct buf record_of_lives;
 	size_t n_reps;
 	unsigned lives;
 	int64_t skew_ns; /* of its clock */
@@ -435,6 +436,7 @@ static char *text_of(struct bytes b)
 static void pending_free(struct pending *p)
 {
 	free(p->path);
+	buf_release(&p->lives);
 	for (size_t i = 0; i < p->a.n; i++) {
 		if (p->looks) {
 			free((void *)(uintptr_t)p->looks[i].path.p);
@@ -511,11 +513,11 @@ static void keep_job(struct replica_w *r, const struct action *a)
 		p->n_reps = engine_replicas(r->e);
 		for (size_t i = 0; i < p->n_reps; i++) {
 			struct replica_info info = engine_replica(r->e, (rep_t)i);
-			p->ids[i] = *info.id;
+			p->reps[i] = seen_of(&info);
 			p->names[i] = xstrdup(info.name);
-			p->merged[i] = info.merged;
-			p->known[i] = info.known;
 		}
+		uint64_t newest;
+		engine_lives(r->e, &p->lives, &newest);
 	} else {
 		p->a.n = 0;
 	}
@@ -730,11 +732,11 @@ static void commit(struct replica_w *r, struct pending *p)
 		if (i >= r->n_reps)
 			r->names[i] = NULL;
 		free(r->names[i]);
-		r->ids[i] = p->ids[i];
+		r->reps[i] = p->reps[i];
 		r->names[i] = xstrdup(p->names[i]);
-		r->merged[i] = p->merged[i];
-		r->known[i] = p->known[i];
 	}
+	buf_clear(&r->record_of_lives);
+	buf_add(&r->record_of_lives, p->lives.data, p->lives.len);
 	if (p->n_reps > r->n_reps)
 		r->n_reps = p->n_reps;
 }
@@ -972,6 +974,7 @@ static void send(struct world *w, unsigned at, const struct action *a)
 	struct message m = {.type = a->type, .to = a->to, .more = a->more, .n = a->n};
 	trace(at, "sends %d to %c, up to %llu", (int)a->type, 'A' + (int)to, (unsigned long long)a->to);
 	if (a->type == ACT_INDEX) {
+		m.life = engine_life(r->e, 0, a->to);
 		m.entries = xcalloc(a->n, sizeof(*m.entries));
 		m.n = 0;
 		for (size_t i = 0; i < a->n; i++) {
@@ -997,6 +1000,7 @@ static void send(struct world *w, unsigned at, const struct action *a)
 		engine_index_sent(r->e, to);
 	} else if (a->type == ACT_HAVE) {
 		m.rep = engine_ids(r->e)[a->rep];
+		m.life = engine_life(r->e, a->rep, a->to);
 		m.held = xcalloc(a->n, sizeof(*m.held));
 		m.n = 0;
 		for (size_t i = 0; i < a->n; i++) {
@@ -1012,7 +1016,7 @@ static void send(struct world *w, unsigned at, const struct action *a)
 		m.seen = xcalloc(m.n, sizeof(*m.seen));
 		for (size_t i = 0; i < m.n; i++) {
 			struct replica_info info = engine_replica(r->e, (rep_t)i);
-			m.seen[i] = (struct seen){*info.id, info.merged, info.known};
+			m.seen[i] = engine_seen(r->e, (rep_t)i);
 			trace(at, "has seen %s up to %llu, %llu", info.name,
 			      (unsigned long long)info.merged, (unsigned long long)info.known);
 		}
@@ -1047,10 +1051,10 @@ static void deliver(struct world *w, unsigned from, unsigned to)
 	tell_time(w, to);
 	switch (m.type) {
 	case ACT_INDEX:
-		engine_peer_index(e, from, m.to, m.more, m.entries, m.n, &why);
+		engine_peer_index(e, from, m.to, m.life, m.more, m.entries, m.n, &why);
 		break;
 	case ACT_HAVE:
-		engine_peer_have(e, from, (rep_t)engine_intern(e, &m.rep), m.to, m.held, m.n, &why);
+		engine_peer_have(e, from, (rep_t)engine_intern(e, &m.rep), m.to, m.life, m.held, m.n, &why);
 		break;
 	case ACT_SYNC:
 		engine_peer_sync(e, from, m.seen, m.n);
@@ -1123,12 +1127,15 @@ static void begin_life(struct world *w, unsigned at, bool fresh)
 		r->counter = 0;
 	}
 	r->lives++;
-	struct engine_config config = {r->id, name, r->counter, rnd(w)};
+	struct engine_config config = {.id = r->id, .name = name, .counter = r->counter, .hash_seed = rnd(w),
+	                               .life = (uint64_t)(at + 1) << 32 | r->lives};
 	r->e = engine_new(&config);
 	tell_time(w, at);
 	for (size_t i = 0; !fresh && i < r->n_reps; i++)
-		ck_assert_int_eq(engine_load_replica(r->e, (rep_t)i, &r->ids[i], r->names[i],
-		                                     r->merged[i], r->known[i]), 0);
+		ck_assert_int_eq(engine_load_replica(r->e, (rep_t)i, &r->reps[i], r->names[i]), 0);
+	if (!fresh && r->record_of_lives.len)
+		ck_assert_int_eq(engine_load_lives(r->e, (struct bytes){r->record_of_lives.data,
+		                                                        r->record_of_lives.len}), 0);
 	for (size_t i = 0; !fresh && i < r->n_stored; i++)
 		ck_assert_int_eq(engine_load(r->e, bytes_of(r->stored[i].path),
 		                             (struct bytes){r->stored[i].record.data,
@@ -1164,6 +1171,7 @@ static void forget_index(struct replica_w *r)
 	for (size_t i = 0; i < r->n_reps; i++)
 		free(r->names[i]);
 	r->n_stored = r->n_reps = 0;
+	buf_release(&r->record_of_lives);
 }
 
 void world_crash(struct world *w, unsigned at, bool lose_index)

@@ -101,7 +101,7 @@ static void an_index(struct fuzz *f, struct input *in)
 		n = 3;
 	for (size_t i = 0; i < n; i++)
 		list[i] = (struct index_entry){.path = a_path(in), .seq = ++f->seq, .state = a_state(f, in)};
-	if (engine_peer_index(f->e, 1, f->seq, input_byte(in) & 1, list, n, &why) < 0)
+	if (engine_peer_index(f->e, 1, f->seq, f->seq / 4, input_byte(in) & 1, list, n, &why) < 0)
 		drop(f);
 }
 
@@ -116,7 +116,7 @@ static void a_have(struct fuzz *f, struct input *in)
 		list[i] = (struct held_entry){a_path(in), input_byte(in) + 1u, input_byte(in),
 					      input_byte(in), input_byte(in) % 4};
 	uint64_t to = list[0].seq > list[1].seq ? list[0].seq : list[1].seq;
-	if (engine_peer_have(f->e, 1, (rep_t)rep, to, list, 2, &why) < 0)
+	if (engine_peer_have(f->e, 1, (rep_t)rep, to, to / 4, list, 2, &why) < 0)
 		drop(f);
 }
 
@@ -136,7 +136,7 @@ static void a_sync(struct fuzz *f, struct input *in)
 {
 	struct seen seen[2];
 	for (size_t i = 0; i < 2; i++)
-		seen[i] = (struct seen){id_of(input_byte(in) % REPLICAS), input_byte(in), input_byte(in)};
+		seen[i] = (struct seen){id_of(input_byte(in) % REPLICAS), input_byte(in), input_byte(in), i, i};
 	engine_peer_sync(f->e, 1, seen, 2);
 }
 
@@ -222,7 +222,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = {data, size};
 	struct fuzz f = {.mono = 1000};
-	f.e = engine_new(&(struct engine_config){.id = id_of(0), .name = "x", .counter = 5, .hash_seed = 1});
+	f.e = engine_new(&(struct engine_config){.id = id_of(0), .name = "x", .counter = 5, .hash_seed = 1, .life = 1});
 	engine_time(f.e, 1000000000, f.mono);
 	engine_start(f.e, true);
 	carry_out(&f, &in);

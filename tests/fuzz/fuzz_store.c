@@ -46,7 +46,7 @@ static void write_file(const uint8_t *p, size_t len)
 
 static struct engine *an_engine(void)
 {
-	return engine_new(&(struct engine_config){.id = {{7}}, .name = "x", .counter = 100, .hash_seed = 1});
+	return engine_new(&(struct engine_config){.id = {{7}}, .name = "x", .counter = 100, .hash_seed = 1, .life = 1});
 }
 
 static int load_replica(void *ctx, const struct store_replica *r)
@@ -54,7 +54,13 @@ static int load_replica(void *ctx, const struct store_replica *r)
 	char name[256];
 	snprintf(name, sizeof(name), "%.*s", (int)(r->name.len < 250 ? r->name.len : 250),
 		 (const char *)(r->name.p ? r->name.p : (const uint8_t *)""));
-	return engine_load_replica(ctx, r->num, &r->id, name, r->merged, r->known);
+	return engine_load_replica(ctx, r->num, &(struct seen){.id = r->id, .merged = r->merged, .known = r->known},
+				   name);
+}
+
+static int load_meta(void *ctx, const struct store_meta *m)
+{
+	return strcmp(m->key, STORE_LIVES) == 0 ? engine_load_lives(ctx, m->value) : 0;
 }
 
 static int load_entry(void *ctx, const struct store_entry *e)
@@ -167,7 +173,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text = NULL;
 	if (opening == STORE_OPENED) {
 		struct engine *e = an_engine();
-		struct store_callbacks c = {.ctx = e, .replica = load_replica, .entry = load_entry};
+		struct store_callbacks c = {.ctx = e, .meta = load_meta, .replica = load_replica, .entry = load_entry};
 		engine_time(e, 1000000000, 1000);
 		int r = store_load(s, &c, &text);
 		if (r == 0) {

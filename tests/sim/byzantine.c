@@ -77,6 +77,8 @@ void message_forge(struct sim *s, struct replica *r, struct message *m)
 			m->seen[i].merged = any_counter(r);
 		if (m->seen && any(r, 3) == 0)
 			m->seen[i].known = any_counter(r);
+		if (m->seen && any(r, 6) == 0)
+			m->seen[i].merged_life = any(r, 3);
 	}
 	if ((m->type == ACT_INDEX || m->type == ACT_HAVE || m->type == ACT_ACK) && any(r, 4) == 0)
 		m->to += any_counter(r);

@@ -103,15 +103,15 @@ static void keep_batch(struct replica *r, const struct action *a, struct stored 
 	}
 	st->counter = engine_counter(r->e);
 	st->n_reps = engine_replicas(r->e);
-	if (st->n_reps > ARRAY_LEN(st->ids))
+	if (st->n_reps > ARRAY_LEN(st->reps))
 		abort();
 	for (size_t i = 0; i < st->n_reps; i++) {
 		struct replica_info info = engine_replica(r->e, (rep_t)i);
-		st->ids[i] = *info.id;
+		st->reps[i] = seen_of(&info);
 		snprintf(st->names[i], sizeof(st->names[i]), "%s", info.name);
-		st->merged[i] = info.merged;
-		st->known[i] = info.known;
 	}
+	uint64_t newest;
+	engine_lives(r->e, &st->lives, &newest);
 	st->id = r->id;
 }
 
@@ -602,10 +602,11 @@ static void run_commit(struct sim *s, struct replica *r, struct job *j)
 	}
 	st->counter = j->batch.counter;
 	st->n_reps = j->batch.n_reps;
-	memcpy(st->ids, j->batch.ids, sizeof(st->ids));
+	memcpy(st->reps, j->batch.reps, sizeof(st->reps));
 	memcpy(st->names, j->batch.names, sizeof(st->names));
-	memcpy(st->merged, j->batch.merged, sizeof(st->merged));
-	memcpy(st->known, j->batch.known, sizeof(st->known));
+	buf_release(&st->lives);
+	st->lives = j->batch.lives;
+	j->batch.lives = (struct buf){0};
 	st->id = j->batch.id;
 	st->there = true;
 }

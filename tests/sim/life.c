@@ -9,6 +9,7 @@ void stored_release(struct stored *st)
 	for (size_t i = 0; i < st->n; i++)
 		buf_release(&st->records[i].bytes);
 	free(st->records);
+	buf_release(&st->lives);
 	*st = (struct stored){0};
 }
 
@@ -22,6 +23,8 @@ static struct stored stored_copy(const struct stored *st)
 		copy.records[i].bytes = (struct buf){0};
 		buf_add(&copy.records[i].bytes, st->records[i].bytes.data, st->records[i].bytes.len);
 	}
+	copy.lives = (struct buf){0};
+	buf_add(&copy.lives, st->lives.data, st->lives.len);
 	return copy;
 }
 
@@ -42,15 +45,18 @@ void life_begin(struct sim *s, struct replica *r, bool fresh)
 		r->id.b[0] = (uint8_t)(r->at + 1);
 		r->id.b[1] = (uint8_t)r->lives;
 		stored_release(st); /* the new index has its id from the beginning */
-		*st = (struct stored){.id = r->id, .ids = {r->id}, .n_reps = 1, .there = true};
+		*st = (struct stored){.id = r->id, .reps = {{.id = r->id}}, .n_reps = 1, .there = true};
 	}
 	r->lives++;
-	struct engine_config config = {r->id, name, fresh ? 0 : st->counter, r->lives};
+	struct engine_config config = {.id = r->id, .name = name, .counter = fresh ? 0 : st->counter,
+	                               .hash_seed = r->lives, .life = (uint64_t)(r->at + 1) << 32 | r->lives};
 	r->e = engine_new(&config);
 	tell_time(s, r);
 	for (size_t i = 0; !fresh && i < st->n_reps; i++)
-		if (engine_load_replica(r->e, (rep_t)i, &st->ids[i], st->names[i], st->merged[i], st->known[i]))
+		if (engine_load_replica(r->e, (rep_t)i, &st->reps[i], st->names[i]))
 			fault(s, "%s does not load replica %zu", name, i);
+	if (st->lives.len && engine_load_lives(r->e, (struct bytes){st->lives.data, st->lives.len}))
+		fault(s, "%s does not load its lives", name);
 	for (size_t i = 0; !fresh && i < st->n; i++)
 		if (engine_load(r->e, bytes_of(st->records[i].path),
 		                (struct bytes){st->records[i].bytes.data, st->records[i].bytes.len}))

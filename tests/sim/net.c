@@ -106,9 +106,11 @@ void net_send(struct sim *s, struct replica *r, const struct action *a)
 	struct link *l = &s->link[r->at][a->peer];
 	struct message m = {.type = a->type, .to = a->to, .more = a->more, .events = r->seen};
 	if (a->type == ACT_INDEX) {
+		m.life = engine_life(r->e, 0, a->to);
 		make_index(s, r, a, &m);
 	} else if (a->type == ACT_HAVE) {
 		m.rep = engine_ids(r->e)[a->rep];
+		m.life = engine_life(r->e, a->rep, a->to);
 		m.held = xcalloc(a->n, sizeof(*m.held));
 		for (size_t i = 0; i < a->n; i++) {
 			char path[PATH_CAP];
@@ -120,10 +122,8 @@ void net_send(struct sim *s, struct replica *r, const struct action *a)
 	} else if (a->type == ACT_SYNC) {
 		m.n = engine_replicas(r->e);
 		m.seen = xcalloc(m.n, sizeof(*m.seen));
-		for (size_t i = 0; i < m.n; i++) {
-			struct replica_info info = engine_replica(r->e, (rep_t)i);
-			m.seen[i] = (struct seen){*info.id, info.merged, info.known};
-		}
+		for (size_t i = 0; i < m.n; i++)
+			m.seen[i] = engine_seen(r->e, (rep_t)i);
 	} else if (a->type == ACT_REPORT) {
 		make_report(r, a->rep, &m);
 	}
@@ -152,12 +152,12 @@ bool net_step(struct sim *s, unsigned from, unsigned to)
 	r->seen |= m.events;
 	switch (m.type) {
 	case ACT_INDEX:
-		engine_peer_index(r->e, from, m.to, m.more, m.entries, m.n, &why);
+		engine_peer_index(r->e, from, m.to, m.life, m.more, m.entries, m.n, &why);
 		break;
 	case ACT_HAVE: {
 		int rep = engine_intern(r->e, &m.rep);
 		if (rep >= 0)
-			engine_peer_have(r->e, from, (rep_t)rep, m.to, m.held, m.n, &why);
+			engine_peer_have(r->e, from, (rep_t)rep, m.to, m.life, m.held, m.n, &why);
 		break;
 	}
 	case ACT_SYNC:

@@ -183,10 +183,10 @@ struct stored {
 	struct record *records;
 	size_t n, cap;
 	uint64_t counter;
-	struct replica_id ids[16];
+	struct seen reps[16];
 	char names[16][8];
-	uint64_t merged[16], known[16];
 	size_t n_reps;
+	struct buf lives;
 	struct replica_id id;
 	bool there;
 };
@@ -201,7 +201,7 @@ struct tmp {
 struct message {
 	enum action_type type;
 	struct replica_id rep;
-	uint64_t to;
+	uint64_t to, life;
 	bool more;
 	struct index_entry *entries;
 	struct held_entry *held;
