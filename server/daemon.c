@@ -292,6 +292,10 @@ static void on_turn_end(struct ev_loop *loop, ev_prepare *w, int events)
 	dirty = dirty || t->dirty;
 	t->dirty = false;
 	sessions_turn(d->sessions, dirty);
+	if (dirty) /* somebody may have come, or be trusted, or the settings be others */
+		engine_forget(d->engine, net_all_met(d->net)
+		                             ? (uint64_t)d->settings->tombstone_days * 24 * 3600 * 1000
+		                             : UINT64_MAX);
 	arm_deadline(d);
 }
 

@@ -1541,6 +1541,35 @@ void net_peers_turn(struct net *net)
 			peer_turn(net->peers[i]->peer);
 }
 
+static bool key_met(const struct net *net, const struct key_id *key)
+{
+	const struct trust *trust = keyring_trust(net->d->keyring);
+	for (size_t i = 1; i < engine_replicas(net->d->engine); i++) {
+		struct replica_info r = engine_replica(net->d->engine, (rep_t)i);
+		const struct key_id *of = r.member ? trust_key_of(trust, r.id) : NULL;
+		if (of && key_id_eq(of, key))
+			return true;
+	}
+	return false;
+}
+
+bool net_all_met(const struct net *net)
+{
+	const struct keyring *keys = net->d->keyring;
+	const struct key_id *own = keyring_tls(keys) ? keyring_own(keys) : NULL;
+	const struct trust_key *key;
+	for (size_t i = 0; own && (key = trust_at(keyring_trust(keys), i)); i++)
+		if (is_peer_role(key->role) && !key_id_eq(&key->id, own) && !key_met(net, &key->id))
+			return false;
+	for (size_t i = 0; i < net->n_dials; i++) {
+		const struct dial *dial = net->dials[i];
+		bool self = own && dial->has_found && key_id_eq(&dial->found, own);
+		if (!(own && dial->has_key) && !dial->known && !self)
+			return false;
+	}
+	return true;
+}
+
 const char *net_untried(const struct net *net)
 {
 	for (size_t i = 0; i < net->n_dials; i++)

@@ -42,6 +42,10 @@ bool net_found(const struct net *net, size_t i, const struct key_id **found, con
 /* HOST:PORT at which other machines may reach this server (malloced), or NULL and why not. */
 char *net_outside_address(const struct net *net, struct buf *problem);
 
+/* Whoever is trusted as a peer, or called, is a replica that the engine knows: nobody is left that could
+ * hold what it has never heard of. */
+bool net_all_met(const struct net *net);
+
 /* A configured peer that was not yet tried to the end even once: its address, or NULL. */
 const char *net_untried(const struct net *net);
 

@@ -24,7 +24,7 @@ struct given {
 	const char *config, *directory, *name, *state, *socket, *join;
 	bool check_config;
 	struct option_list listen, peers;
-	int64_t trash_days, trash_percent, history_lines, rehash_days, peer_entries;
+	int64_t trash_days, trash_percent, history_lines, rehash_days, tombstone_days, peer_entries;
 	int log_level;
 	bool plain, help, version;
 };
@@ -58,6 +58,8 @@ static const struct option_def options[] = {
 	 .most = 100000000, .help = "how many changes are remembered", .standard = "1000000"},
 	{.name = "rehash-days", .type = OPTION_NUMBER, .argument = "DAYS", FIELD(rehash_days),
 	 .most = 3650, .help = "in how many every file is read again, 0: never", .standard = "30"},
+	{.name = "tombstone-days", .type = OPTION_NUMBER, .argument = "DAYS", FIELD(tombstone_days),
+	 .most = 36500, .help = "how long at least it is known what was deleted", .standard = "30"},
 	{.name = "peer-entries", .type = OPTION_NUMBER, .argument = "ENTRIES", FIELD(peer_entries),
 	 .most = 1000000000, .help = "as many files and folders are taken from one peer",
 	 .standard = "5000000"},
@@ -296,6 +298,7 @@ static bool take_all(struct settings *s, const struct given *g, const struct opt
 	s->plain = g->plain;
 	s->trash_days = (unsigned)g->trash_days;
 	s->rehash_days = (unsigned)g->rehash_days;
+	s->tombstone_days = (unsigned)g->tombstone_days;
 	if (!g->peer_entries)
 		return wrong(out, "peer-entries: at least 1");
 	s->peer_entries = (uint64_t)g->peer_entries;
@@ -317,7 +320,7 @@ static void add_help(struct buf *out)
 
 static const struct given defaults = {
 	.log_level = LEVEL_INFO, .trash_days = 30, .trash_percent = 10, .history_lines = 1000000,
-	.rehash_days = 30, .peer_entries = 5000000,
+	.rehash_days = 30, .tombstone_days = 30, .peer_entries = 5000000,
 };
 
 /* The command line; and if it names a file, that first, and the command line on top of it. */
@@ -467,6 +470,7 @@ int settings_again(struct settings *s, int argc, char **argv, struct settings *o
 	s->trash_percent = fresh.trash_percent;
 	s->history_lines = fresh.history_lines;
 	s->rehash_days = fresh.rehash_days;
+	s->tombstone_days = fresh.tombstone_days;
 	s->peer_entries = fresh.peer_entries;
 	s->log_level = fresh.log_level;
 	old->peers = s->peers;

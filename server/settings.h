@@ -35,6 +35,7 @@ struct settings {
 	size_t history_lines;    /* of the journal */
 	unsigned rehash_days;    /* every file is read again in this time; 0: never */
 	uint64_t peer_entries;   /* as many are taken from one peer */
+	unsigned tombstone_days; /* what was deleted is known so long, and until all have deleted it */
 	enum log_level log_level;
 	struct invitation invitation; /* address NULL: none */
 	bool plain; /* no TLS; all addresses are loopback then, and names must turn out to be */
@@ -56,7 +57,7 @@ void settings_release(struct settings *s);
 bool settings_look_up(struct settings *s, struct buf *problem);
 
 /* Reads everything again, as on SIGHUP. What can be changed while a server runs (peers, log level,
- * trash, history, rehash) moves into `s`; the old peers, if they are others, to `old`, which is released
+ * trash, history, rehash, tombstones) moves into `s`; the old peers, if they are others, to `old`, which is released
  * by the caller. 0, or -EINVAL and nothing has changed. `out`: one line for each thing that was wrong or
  * takes effect at the next start only. */
 int settings_again(struct settings *s, int argc, char **argv, struct settings *old, struct buf *out);

@@ -183,6 +183,14 @@ bool trust_bind(struct trust *t, const struct key_id *id, const struct replica_i
 	return true;
 }
 
+const struct key_id *trust_key_of(const struct trust *t, const struct replica_id *replica)
+{
+	for (size_t i = 0; i < t->n_bindings; i++)
+		if (replica_id_eq(&t->bindings[i].replica, replica))
+			return &t->bindings[i].id;
+	return NULL;
+}
+
 /* ---- who asks --------------------------------------------------------------------------- */
 
 /* Each address has one place, and each key: who has many of one takes no place from others. When all

@@ -83,6 +83,9 @@ void trust_unbind(struct trust *t, const struct key_id *id);
 bool trust_bind(struct trust *t, const struct key_id *id, const struct replica_id *replica,
 		struct key_id *other, bool *changed);
 
+/* Under which key this replica was seen; NULL: it never was. */
+const struct key_id *trust_key_of(const struct trust *t, const struct replica_id *replica);
+
 /* A stranger from this address. True if it is to be told of: new, or long not seen. */
 bool trust_asked(struct trust *t, const struct key_id *id, const char *address, int64_t now_ns);
 const struct trust_pending *trust_pending_at(const struct trust *t, size_t i);

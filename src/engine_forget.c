@@ -38,8 +38,9 @@
 
 void engine_forget(struct engine *e, uint64_t ms)
 {
+	if (ms == e->forget_ms)
+		return;
 	e->forget_ms = ms;
-	e->forget_due_ms = 0;
 	forget_news(e);
 }
 

@@ -535,6 +535,7 @@ START_TEST(settings_have_defaults)
 	ck_assert(!settings.plain);
 	ck_assert_uint_eq(settings.trash_days, 30);
 	ck_assert_uint_eq(settings.rehash_days, 30);
+	ck_assert_uint_eq(settings.tombstone_days, 30);
 	ck_assert_uint_eq(settings.peer_entries, 5000000);
 	ck_assert_uint_eq(settings.trash_percent, 10);
 	ck_assert_uint_eq(settings.history_lines, 1000000);
@@ -549,7 +550,7 @@ START_TEST(settings_take_what_is_given)
 {
 	ck_assert_int_eq(serve("-nx|-l127.0.0.1:0|-l|[::1]:0|-p|localhost:1|--peer=127.0.0.1:2|"
 			       "--state=/s|--socket|/k|--plain|--trash-days=0|--trash-percent|90|"
-			       "--history-lines=7|--rehash-days=0|--peer-entries=9|--log-level=debug|--|-d"),
+			       "--history-lines=7|--rehash-days=0|--tombstone-days=1|--peer-entries=9|--log-level=debug|--|-d"),
 			 SETTINGS_RUN);
 	ck_assert_str_eq(settings.directory, "-d");
 	ck_assert_str_eq(settings.state, "/s");
@@ -561,6 +562,7 @@ START_TEST(settings_take_what_is_given)
 	ck_assert(settings.plain);
 	ck_assert_uint_eq(settings.trash_days, 0);
 	ck_assert_uint_eq(settings.rehash_days, 0);
+	ck_assert_uint_eq(settings.tombstone_days, 1);
 	ck_assert_uint_eq(settings.peer_entries, 9);
 	ck_assert_uint_eq(settings.trash_percent, 90);
 	ck_assert_uint_eq(settings.history_lines, 7);
@@ -652,6 +654,7 @@ static const struct {
 	{"-n|x|--rehash-days=3651|d", "expected a whole number, 0 to 3650"},
 	{"-n|x|--peer-entries=0|d", "peer-entries: at least 1"},
 	{"-n|x|--peer-entries=1000000001|d", "expected a whole number, 0 to 1000000000"},
+	{"-n|x|--tombstone-days=36501|d", "expected a whole number, 0 to 36500"},
 	{"-n|x|--trash-days=36501|d", "expected a whole number, 0 to 36500"},
 	{"-n|x|--trash-percent=-1|d", "expected a whole number, 0 to 90"},
 	{"-n|x|--trash-percent=9.5|d", "expected a whole number"},
