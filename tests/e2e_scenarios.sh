@@ -195,7 +195,7 @@ finish() {
 
 # Is all of it something that this script can do?
 playable() { # FILE
-	! grep -qE '^(mmap|power|stall|flow|clock|coarse|deaf|fail|full|picky|evil|pass|cut|connect|decide|held) ' "$1" &&
+	! grep -qE '^(mmap|power|stall|flow|clock|coarse|deaf|fail|full|picky|evil|pass|cut|connect|decide|held|forget) ' "$1" &&
 		! grep -qE '^[a-z]+ .*#[0-9]' "$1"
 }
 
