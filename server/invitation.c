@@ -55,9 +55,9 @@ bool invitation_read(struct bytes text, struct invitation *out, struct buf *prob
 		text.p++, text.len--;
 	while (text.len && is_blank(text.p[text.len - 1]))
 		text.len--;
-	const uint8_t *first = memchr(text.p, '#', text.len), *second = NULL;
+	const uint8_t *first = text.len ? memchr(text.p, '#', text.len) : NULL, *second = NULL;
 	const uint8_t *end = text.p + text.len;
-	if (first)
+	if (first && !memchr(text.p, '\0', text.len))
 		second = memchr(first + 1, '#', (size_t)(end - first - 1));
 	if (!second || text.len > INVITATION_TEXT_MAX) {
 		buf_addf(problem, "this is no invitation: expected HOST:PORT#ID#TOKEN, as tutti "
@@ -74,6 +74,10 @@ bool invitation_read(struct bytes text, struct invitation *out, struct buf *prob
 		buf_addf(problem, "the end of the invitation is missing, or too long");
 		ok = false;
 	}
+	for (size_t i = 0; ok && i < token.len; i++)
+		ok = memchr(alphabet, token.p[i], sizeof(alphabet) - 1);
+	if (!ok && !problem->len)
+		buf_addf(problem, "the end of the invitation is mistyped");
 	if (ok) {
 		out->address = address;
 		hash_token((const char *)token.p, out->secret);

@@ -835,6 +835,8 @@ static void hello_of_peer(struct link *l, const struct wire_frame *f)
 		engine_peer_reader(d->engine, number);
 	l->peer = peer_new(d, l->conn, number, &id, named, address, reader);
 	l->takes_nothing = message_hello_has(f->params, "read-only");
+	if (l->takes_nothing)
+		engine_peer_deaf(d->engine, number);
 	if (l->dial && l->proven)
 		keyring_joined(d->keyring, &l->key);
 	if (l->dial)

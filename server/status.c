@@ -81,7 +81,7 @@ void status_follow(struct daemon *d)
 	size_t n = engine_replicas(d->engine);
 	for (size_t i = 1; i < n && i < REPLICAS_MAX; i++) {
 		struct replica_info r = engine_replica(d->engine, (rep_t)i);
-		if (!r.member || (!r.differ && !r.pending))
+		if (!r.member || r.not_taken || r.takes_nothing || (!r.differ && !r.pending))
 			lag_since[i] = 0;
 		else if (!lag_since[i])
 			lag_since[i] = daemon_mono_ms();
@@ -115,6 +115,8 @@ static void member_state(struct daemon *d, rep_t rep, const struct replica_info 
 		buf_addf(out, "receiving");
 	else if (r->peer >= 0 && sends_to_us(d, r->name))
 		buf_addf(out, "sending");
+	else if (r->not_taken || r->takes_nothing)
+		buf_addf(out, "differs");
 	else if (r->peer >= 0 && r->differ)
 		buf_addf(out, "waiting");
 	else if (r->peer >= 0)
@@ -125,6 +127,18 @@ static void member_state(struct daemon *d, rep_t rep, const struct replica_info 
 		buf_addf(out, "connecting");
 	else
 		buf_addf(out, "offline");
+}
+
+/* Why a replica differs for good; "" if it does not. */
+static const char *why_apart(const struct replica_info *r)
+{
+	if (r->not_taken)
+		return "it has changes that are not taken, as it is trusted as read-only; tutti trust, "
+		       "with its ID, takes them";
+	if (r->takes_nothing)
+		return "it takes no changes from here, as it trusts this server as read-only; "
+		       "tutti trust, there, lets it take them";
+	return "";
 }
 
 static void pack_member(struct daemon *d, rep_t rep, struct buf *out)
@@ -145,7 +159,8 @@ static void pack_member(struct daemon *d, rep_t rep, struct buf *out)
 	wire_put_int(out, "since", known ? k.since_ns : 0);
 	wire_put_uint(out, "retry_ms", known ? k.retry_ms : 0);
 	wire_put_uint(out, "tries", known ? k.tries : 0);
-	put_str(out, "error", bytes_of(known ? k.error : ""), TEXT_MAX_BYTES);
+	put_str(out, "error", bytes_of(known && k.error[0] ? k.error : why_apart(&r)), TEXT_MAX_BYTES);
+	bool apart = r.not_taken || r.takes_nothing;
 	if (rep == 0) {
 		struct engine_status s = engine_status(d->engine);
 		wire_put_uint(out, "pending_files", s.pending);
@@ -155,9 +170,9 @@ static void pack_member(struct daemon *d, rep_t rep, struct buf *out)
 		wire_put_uint(out, "bytes", s.bytes);
 	} else {
 		/* What it says itself, and at least what we know that it lacks. */
-		wire_put_uint(out, "pending_files", r.pending > r.differ ? r.pending : r.differ);
+		wire_put_uint(out, "pending_files", apart ? 0 : r.pending > r.differ ? r.pending : r.differ);
 		wire_put_uint(out, "pending_bytes", r.pending_bytes);
-		wire_put_uint(out, "lag_ms", lag_ms(rep));
+		wire_put_uint(out, "lag_ms", apart ? 0 : lag_ms(rep));
 		wire_put_uint(out, "files", r.files);
 		wire_put_uint(out, "bytes", r.bytes);
 	}
@@ -498,7 +513,9 @@ static void why_not(struct daemon *d, const struct engine_status *s, struct buf 
 		struct replica_info r = engine_replica(d->engine, (rep_t)i);
 		if (!r.member || !r.reachable)
 			continue;
-		if (r.pending || r.differ)
+		if (*why_apart(&r))
+			say(why, "%s: %s", r.name, why_apart(&r));
+		else if (r.pending || r.differ)
 			say(why, "%s lacks %s", r.name,
 			    files_text(text, r.pending > r.differ ? r.pending : r.differ,
 				       r.pending_bytes));

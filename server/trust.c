@@ -12,6 +12,7 @@
 #include "address.h"
 #include "settings.h"
 #include "text.h"
+#include "write_full.h"
 
 static const char file_name[] = "trust", new_name[] = "trust.new";
 
@@ -112,8 +113,11 @@ static void add_address(struct trust_key *k, const char *address)
 	for (size_t i = 0; i < k->n_addresses; i++)
 		if (!strcmp(k->addresses[i], address))
 			return;
-	if (k->n_addresses == TRUST_ADDRESSES_MAX)
-		return;
+	if (k->n_addresses == TRUST_ADDRESSES_MAX) {
+		free(k->addresses[0]);
+		k->n_addresses--;
+		memmove(k->addresses, k->addresses + 1, k->n_addresses * sizeof(*k->addresses));
+	}
 	k->addresses = xrealloc(k->addresses, k->n_addresses + 1, sizeof(*k->addresses));
 	k->addresses[k->n_addresses++] = xstrdup(address);
 }
@@ -240,8 +244,9 @@ const struct trust_pending *trust_pending_at(const struct trust *t, size_t i)
 /* One word: blanks and '%' as %XX. */
 static void add_name(struct buf *out, const char *name)
 {
+	bool dash = strcmp(name, "-") == 0; /* which stands for no name */
 	for (const uint8_t *p = (const uint8_t *)name; *p; p++)
-		if (*p <= ' ' || *p == '%' || *p == 0x7f)
+		if (dash || *p <= ' ' || *p == '%' || *p == 0x7f)
 			buf_addf(out, "%%%02X", *p);
 		else
 			buf_add_char(out, (char)*p);
@@ -355,11 +360,14 @@ static const char *read_key(struct trust *t, enum trust_role role, struct bytes 
 		struct address ignored;
 		char *text = xasprintf("%.*s", (int)w.len, (const char *)w.p);
 		bool ok = address_parse(text, ADDRESS_CONNECT, &ignored, why);
-		if (ok)
+		bool full = find(t, &id)->n_addresses == TRUST_ADDRESSES_MAX;
+		if (ok && !full)
 			add_address(find(t, &id), text);
 		free(text);
 		if (!ok)
 			return "";
+		if (full)
+			return "too many addresses";
 	}
 	return NULL;
 }
@@ -409,29 +417,39 @@ static int read_file(const char *path, struct buf *out)
 	return r;
 }
 
+bool trust_read(struct trust *t, struct bytes text, struct buf *problem)
+{
+	struct buf why = {0};
+	const char *wrong = NULL;
+	size_t number = 0;
+	for (size_t at = 0; !wrong && at < text.len;) {
+		const uint8_t *end = memchr(text.p + at, '\n', text.len - at);
+		size_t len = end ? (size_t)(end - text.p) - at : text.len - at;
+		number++;
+		wrong = read_line(t, (struct bytes){text.p + at, len}, &why);
+		if (!wrong && !end)
+			wrong = "the end of the line is missing";
+		at += len + 1;
+	}
+	if (wrong)
+		buf_addf(problem, ", line %zu: %s%.*s", number, wrong, (int)why.len,
+			 why.len ? (const char *)why.data : "");
+	buf_release(&why);
+	return !wrong;
+}
+
 bool trust_load(struct trust *t, const char *dir, struct buf *problem)
 {
 	struct buf text = {0}, why = {0};
 	char *path = xasprintf("%s/%s", dir, file_name);
-	const char *wrong = NULL;
-	size_t number = 0;
 	int r = read_file(path, &text);
-	for (size_t at = 0; r == 0 && !wrong && at < text.len;) {
-		const uint8_t *end = memchr(text.data + at, '\n', text.len - at);
-		size_t len = end ? (size_t)(end - text.data) - at : text.len - at;
-		number++;
-		wrong = read_line(t, (struct bytes){text.data + at, len}, &why);
-		at += len + 1;
-	}
-	bool ok = (r == 0 && !wrong) || r == -ENOENT;
+	bool ok = r == -ENOENT || (r == 0 && trust_read(t, (struct bytes){text.data, text.len}, &why));
+	if (r < 0 && !ok)
+		buf_addf(&why, ": %s", r == -EPERM ? "it must be a file that only its owner can write"
+						   : strerror(-r));
 	if (!ok) {
 		text_show(problem, bytes_of(path));
-		if (wrong)
-			buf_addf(problem, ", line %zu: %s%.*s", number, wrong, (int)why.len,
-				 (const char *)why.data);
-		else
-			buf_addf(problem, ": %s", r == -EPERM ? "it must be a file that only its "
-							       "owner can write" : strerror(-r));
+		buf_add(problem, why.data, why.len);
 	}
 	free(path);
 	buf_release(&text);
@@ -448,13 +466,8 @@ int trust_write(const char *dir, struct bytes text)
 	fd = openat(folder, new_name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		r = -errno;
-	for (size_t at = 0; r == 0 && at < text.len;) {
-		ssize_t n = write(fd, text.p + at, text.len - at);
-		if (n > 0)
-			at += (size_t)n;
-		else if (errno != EINTR)
-			r = -errno;
-	}
+	if (r == 0)
+		r = write_full(fd, text.p, text.len);
 	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
 	if (fd >= 0)

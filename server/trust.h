@@ -39,7 +39,7 @@ struct trust_key {
 	struct key_id id;
 	enum trust_role role;
 	char *name;       /* "" if nobody gave one */
-	char **addresses; /* HOST:PORT at which it is called */
+	char **addresses; /* HOST:PORT at which it is called; of too many, the last ones */
 	size_t n_addresses;
 	bool given;       /* by the command line */
 };
@@ -55,9 +55,11 @@ struct trust_pending {
 struct trust *trust_new(void);
 void trust_free(struct trust *t); /* NULL is fine */
 
-/* Reads the file in `dir`; no file is an empty list. False, and in `problem` what is wrong in which
- * line: then nothing may be trusted. */
+/* Reads the file in `dir` into an empty list; no file is an empty list. False, and in `problem` what is wrong
+ * in which line: then nothing may be trusted. */
 bool trust_load(struct trust *t, const char *dir, struct buf *problem);
+/* The same of the text of such a file; `problem` then begins with ", line N: ". */
+bool trust_read(struct trust *t, struct bytes text, struct buf *problem);
 /* The text of the file; trust_write() puts it there, atomically and durably, from any thread: 0 or a
  * negative errno. */
 void trust_text(const struct trust *t, struct buf *out);

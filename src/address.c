@@ -114,28 +114,27 @@ static bool set_host(struct address *out, const char *host, int port)
 	return true;
 }
 
+static bool refuse(struct buf *problem, const char *text, const char *why)
+{
+	text_show(problem, bytes_of(text));
+	buf_addf(problem, ": %s", why);
+	return false;
+}
+
 bool address_parse(const char *text, enum address_use use, struct address *out,
 		   struct buf *problem)
 {
 	char host[HOST_MAX + 1];
 	const char *port_text;
-	size_t start = problem->len;
-	text_show(problem, bytes_of(text));
-	if (!split(text, host, &port_text)) {
-		buf_addf(problem, ": not an address: expected HOST:PORT or [IPV6]:PORT");
-		return false;
-	}
+	if (!split(text, host, &port_text))
+		return refuse(problem, text, "not an address: expected HOST:PORT or [IPV6]:PORT");
 	int port = parse_port(port_text);
-	if (port < 0 || (port == 0 && use != ADDRESS_LISTEN)) {
-		buf_addf(problem, ": the port must be a number from %d to 65535",
-			 use == ADDRESS_LISTEN ? 0 : 1);
-		return false;
-	}
-	if (!set_host(out, host, port)) {
-		buf_addf(problem, ": the host must be a name or an IP address");
-		return false;
-	}
-	problem->len = start;
+	if (port < 0 || (port == 0 && use != ADDRESS_LISTEN))
+		return refuse(problem, text, use == ADDRESS_LISTEN
+			      ? "the port must be a number from 0 to 65535"
+			      : "the port must be a number from 1 to 65535");
+	if (!set_host(out, host, port))
+		return refuse(problem, text, "the host must be a name or an IP address");
 	return true;
 }
 
@@ -144,12 +143,15 @@ bool endpoint_parse(const char *text, struct endpoint *out, struct buf *problem)
 	const char *at = strrchr(text, '@');
 	*out = (struct endpoint){.has_id = at || !strpbrk(text, ":.[")};
 	if (out->has_id) {
-		size_t start = problem->len, len = at ? (size_t)(at - text) : strlen(text);
-		text_show(problem, bytes_of(text));
-		buf_addf(problem, ": ");
-		if (!key_id_read((struct bytes){(const uint8_t *)text, len}, &out->id, problem))
+		struct buf why = {0};
+		size_t len = at ? (size_t)(at - text) : strlen(text);
+		bool ok = key_id_read((struct bytes){(const uint8_t *)text, len}, &out->id, &why);
+		buf_add_char(&why, '\0');
+		if (!ok)
+			refuse(problem, text, (const char *)why.data);
+		buf_release(&why);
+		if (!ok)
 			return false;
-		problem->len = start;
 	}
 	if (out->has_id && !at)
 		return true;

@@ -206,6 +206,8 @@ int engine_peer_up(struct engine *e, unsigned peer, const struct replica_id *id,
 /* Right after engine_peer_up(): what this peer announces is known of it, as far as to say what it
  * holds and to fetch contents from it, but changes nothing here. */
 void engine_peer_reader(struct engine *e, unsigned peer);
+/* The same the other way round: this peer says that it takes no changes from here. */
+void engine_peer_deaf(struct engine *e, unsigned peer);
 void engine_peer_down(struct engine *e, unsigned peer);
 
 void engine_peer_sync(struct engine *e, unsigned peer, const struct seen *seen, size_t n);
@@ -285,6 +287,9 @@ struct replica_info {
 	rep_t via;                /* reached through this replica, if not directly; 0: not */
 	bool member;              /* has (or had) a tree of its own: a column of the table */
 	bool reachable;
+	/* All that goes between us is there, and what differs stays so, as changes are not taken: */
+	bool not_taken;           /* those that were made there, by us: engine_peer_reader() */
+	bool takes_nothing;       /* ours, by it: engine_peer_deaf() */
 };
 struct replica_info engine_replica(const struct engine *e, rep_t rep);
 /* What is to be stored of it. */

@@ -249,6 +249,7 @@ struct peer {
 	uint64_t *reports_sent;     /* report number of each replica */
 	size_t n_reps;              /* of the two above */
 	bool reader;                /* what it changes is not taken */
+	bool deaf;                  /* it takes nothing that was changed here */
 	bool index_complete;        /* its index was read to the end once */
 	bool burst;                 /* more entries are on their way from it */
 	bool told_more;             /* it was told so by us */

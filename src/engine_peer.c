@@ -154,6 +154,11 @@ void engine_peer_reader(struct engine *e, unsigned peer)
 	peer_of(e, peer)->reader = true;
 }
 
+void engine_peer_deaf(struct engine *e, unsigned peer)
+{
+	peer_of(e, peer)->deaf = true;
+}
+
 static void burst_check(struct engine *e)
 {
 	for (size_t i = 0; i < PEERS_MAX; i++)

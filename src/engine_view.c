@@ -150,12 +150,30 @@ void engine_cells(const struct engine *e, node_t n, struct buf *out)
 		                             : own_cell(e, n, conflict));
 }
 
+/* Is all there that a connected replica takes from us, or we from it, if that is not everything? */
+static bool is_through(const struct engine *e, const struct replica *r, bool to_it)
+{
+	if (r->peer < 0 || !r->report_n || r->pending)
+		return false;
+	const struct peer *p = &e->peers[r->peer];
+	return to_it ? p->reader && p->index_complete && r->acked >= e->counter
+		     : p->deaf && p->index_complete && !e->n_wants && r->known.now >= r->seq;
+}
+
 static void note_waiting(const struct engine *e, node_t n, struct buf *out)
 {
 	size_t named = 0;
 	for (size_t i = 1; i < e->n_reps; i++) {
 		if (!e->reps[i].member || holds_same(e, n, (rep_t)i))
 			continue;
+		if (is_through(e, &e->reps[i], true) || is_through(e, &e->reps[i], false)) {
+			bool theirs_is_it = is_through(e, &e->reps[i], true);
+			buf_clear(out);
+			buf_addf(out, theirs_is_it ? "changed on %s, whose changes are not taken"
+						   : "%s takes no changes from here",
+				 e->reps[i].name);
+			return;
+		}
 		if (named++ == 2) {
 			buf_addf(out, " ...");
 			return;
@@ -356,6 +374,8 @@ struct replica_info engine_replica(const struct engine *e, rep_t rep)
 		.bytes = r->bytes, .n_problems = r->n_problems, .peer = r->peer, .via = r->via,
 		.member = r->member, .reachable = r->reachable,
 	};
+	out.not_taken = rep && out.differ && is_through(e, r, true);
+	out.takes_nothing = rep && out.differ && is_through(e, r, false);
 	if (r->retired)
 		out.merged = out.known = 0; /* so that it is no member when this is loaded again */
 	if (rep == 0) {

@@ -30,7 +30,7 @@ clean_up() {
 			[ -s "$name" ] || continue
 			echo "--- the end of $(basename "$name")"
 			tail -n 40 "$name"
-		done
+		done >&9
 	fi
 	at_end
 	chmod -R u+rwx "$work" 2>/dev/null || :

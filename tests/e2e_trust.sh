@@ -157,6 +157,23 @@ await 'C to know' notices
 ask C wait --timeout 1 2>/dev/null || :
 [ "$(cat "$work/A/secret")" = secret ] && [ -e "$work/A/evil" ] && [ ! -e "$work/A/mine" ] ||
 	fail 'A took what only reads'
+row_says() { # NAME WORDS
+	ask "$1" list --json | grep '"path":"secret"' | grep -q "$2"
+}
+status_says() { # NAME WORDS
+	ask "$1" status | grep -q "$2"
+}
+wait_says() { # NAME WORDS
+	! ask "$1" wait --timeout 0.2 2>"$work/why" && grep -q "$2" "$work/why"
+}
+await 'the row of A to say it' row_says A 'changed on C, whose changes are not taken'
+await 'the row of C to say it' row_says C 'A takes no changes from here'
+await 'the status of A to say it' status_says A 'C differs for good'
+await 'the status of C to say it' status_says C 'A differs for good'
+await 'the other words of A' wait_says A 'C: it has changes that are not taken'
+await 'the other words of C' wait_says C 'A: it takes no changes from here'
+! ask A status | grep -q 'on the way to C' || fail "$(ask A status)"
+passed 'what is not taken is said in words, on both sides'
 echo again >"$work/A/new"
 await 'C to get what comes later' cmp "$work/A/new" "$work/C/new"
 ask A trust "${identity[C]}" >/dev/null

@@ -29,6 +29,7 @@ static struct address named(const char *text)
 	struct address a;
 	struct buf problem = {0};
 	ck_assert_msg(address_parse(text, ADDRESS_CONNECT, &a, &problem), "%s", text);
+	buf_release(&problem);
 	return a;
 }
 

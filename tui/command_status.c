@@ -67,6 +67,13 @@ static void print_reasons(struct buf *out, const msgpack_object *status)
 		buf_addf(out, ") on the way to ");
 		print_key(out, r, "name");
 	}
+	for (size_t i = 0; i < wire_count(replicas); i++) {
+		if (!state_is(wire_at(replicas, i), "differs"))
+			continue;
+		begin_reason(out, &reasons);
+		print_key(out, wire_at(replicas, i), "name");
+		buf_addf(out, " differs for good");
+	}
 	if (problems) {
 		begin_reason(out, &reasons);
 		print_count(out, problems, "problem", "problems");
