@@ -18,7 +18,7 @@ enum {
 	ROOT_CHECK_S = 5,        /* while it is gone */
 	TRASH_EVERY_S = 3600,
 	PAST_S = 1,              /* what nothing else is stored with waits no longer */
-	TRIM_LINES = 16384,      /* lines of the journal between two looks at their number */
+	TRIM_LINES = 16384,      /* lines of the journal between two looks at their number, at most */
 	PAST_MAX = 100000,       /* lines and rows that wait while nothing can be stored */
 };
 
@@ -758,7 +758,9 @@ static void trim_done(struct disk_task *t, struct daemon *d, bool cancelled)
 static void lines_written(struct disk *k, size_t n)
 {
 	k->untrimmed += n;
-	if (k->untrimmed < TRIM_LINES || k->d->stopping)
+	if (!n || k->d->stopping)
+		return;
+	if (k->untrimmed < TRIM_LINES && k->untrimmed < k->d->settings->history_lines)
 		return;
 	k->untrimmed = 0;
 	struct disk_task *t = xcalloc(1, sizeof(*t));
@@ -822,11 +824,13 @@ static void task_done(struct job *job, bool cancelled)
 	struct disk_task *t = (struct disk_task *)((char *)job - offsetof(struct disk_task, job));
 	struct disk *k = t->d->disk;
 	assert(k->first == t);
+	bool more = t->next; /* else what this one asks for, now that it is done, begins at once */
 	k->first = t->next;
-	if (!k->first)
+	if (!more)
 		k->last = &k->first;
 	t->done(t, t->d, cancelled);
-	task_next(k);
+	if (more)
+		task_next(k);
 }
 
 static void task_queue(struct disk *k, struct disk_task *t)

@@ -272,5 +272,22 @@ ask C history album | grep -q 'album/more/3' || fail 'the history of a folder is
 [ "$(ask C history --since 2030-01-01 --json | wc -l)" -eq 0 ] || fail 'since is not heeded'
 passed 'the history tells who did it'
 
+# It forgets the oldest lines, soon after there are too many.
+extra[D]='--history-lines 50'
+start D
+for round in {1..10}; do
+	for i in {1..20}; do
+		echo "$round" >"$work/D/forgotten $round $i"
+	done
+	settle D
+done
+short() { [ "$(ask D history | wc -l)" -le 100 ]; }
+await 'the history to be short' short
+ask D history >"$work/said"
+grep -q 'forgotten 10 ' "$work/said" || fail 'the newest lines are not there'
+! grep -q 'forgotten 1 ' "$work/said" || fail 'the oldest lines are still there'
+stop_cleanly D
+passed 'the history is bounded'
+
 stop_cleanly "${names[@]}"
 echo "$checks checks"
