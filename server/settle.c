@@ -150,21 +150,37 @@ static void versions_of(struct settles *all, node_t n, struct bytes path, struct
 	stamp(d, out);
 }
 
+/* Is this one taken back, and open again, though the engine sees no conflict? `at`: its name. */
+static bool is_open_again(const struct settles *all, const struct deed *deed, node_t at)
+{
+	struct versions v;
+	if (at != NODE_NONE && engine_versions(all->d->engine, at, v.v))
+		return false;
+	versions_again(all->d, deed, &v);
+	return v.n > 0;
+}
+
 size_t settles_open_again(struct settles *all)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < all->deeds.n; i++) {
 		const struct deed *deed = &all->deeds.items[i];
-		struct versions v;
-		if (deed->state != DEED_UNDONE)
-			continue;
-		node_t at = tree_find(engine_tree(all->d->engine), deed->files[0].path);
-		if (at != NODE_NONE && engine_versions(all->d->engine, at, v.v))
-			continue;
-		versions_again(all->d, deed, &v);
-		n += v.n > 0;
+		if (deed->state == DEED_UNDONE)
+			n += is_open_again(all, deed, tree_find(engine_tree(all->d->engine),
+								deed->files[0].path));
 	}
 	return n;
+}
+
+bool settles_is_open_again(const struct settles *all, node_t at, struct bytes path)
+{
+	for (size_t i = 0; i < all->deeds.n; i++) {
+		const struct deed *deed = &all->deeds.items[i];
+		if (deed->state == DEED_UNDONE && bytes_eq(deed->files[0].path, path) &&
+		    is_open_again(all, deed, at))
+			return true;
+	}
+	return false;
 }
 
 /* Whose it is: of one that was taken back, whose it was before. */

@@ -17,6 +17,8 @@ void settles_free(struct settles *all); /* after the workers have stopped */
 void settles_pack(struct settles *all, const msgpack_object *params, struct buf *out);
 /* Conflicts that were settled and taken back, which the engine does not count. */
 size_t settles_open_again(struct settles *all);
+/* Is the one with the name `path` (its node: at) among those? */
+bool settles_is_open_again(const struct settles *all, node_t at, struct bytes path);
 
 /* `resolve` and `undo`: each answers the asker, now or when it is done. */
 void settles_resolve(struct settles *all, struct asker *asker, const msgpack_object *params);

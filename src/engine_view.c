@@ -235,7 +235,8 @@ void engine_note(const struct engine *e, node_t n, struct buf *out)
 		break;
 	}
 	if (dir && below.unsynced)
-		buf_addf(out, "%u left", below.unsynced);
+		buf_addf(out, "%u left%s%s", below.unsynced, below.worst >= ROW_HELD ? ", " : "",
+			 below.worst >= ROW_HELD ? row_state_text((enum row_state)below.worst) : "");
 }
 
 const struct state *engine_target(const struct engine *e, node_t n)

@@ -110,6 +110,8 @@ settle "${names[@]}"
 is "$copy" 'two.txt by A' || fail 'what came back is something else'
 [ "$(conflicts A)" = two.txt ] || fail 'what was taken back is no conflict again'
 ask A status --json | grep -q '"conflicts":1' || fail 'status does not count it'
+ask A list --filter two.txt | grep 'two.txt' | grep -q 'conflict, taken back' ||
+	fail "its row does not say so: $(ask A list --filter two.txt)"
 settled 'taken back'
 
 # ---- a copy, by the name of its replica; of one that was taken back ----

@@ -7,6 +7,7 @@
 #include "text.h"
 #include "wire.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { GROUP = 8 /* columns of one group of a key, with its dash */ };
@@ -352,6 +353,15 @@ static void add_choice(struct lines *out, uint32_t key, const char *before, cons
 	lines_addf(out, "  %c  %s%s", (char)key, before, words);
 }
 
+/* What it may do then is said where there is room. */
+static void add_role(const struct model *m, struct lines *out, size_t i, const char *before)
+{
+	const char *words = roles[i].words;
+	char name[32];
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(words, ":"), words);
+	add_choice(out, roles[i].key, before, dialog_is_brief(m) ? name : words);
+}
+
 void trusted_key_lines(const struct model *m, struct lines *out, int width)
 {
 	const struct trusted *t = &m->trusted;
@@ -380,7 +390,7 @@ void trusted_key_lines(const struct model *m, struct lines *out, int width)
 	lines_next(out, LOOK_PLAIN);
 	for (size_t i = 0; i < ARRAY_LEN(roles); i++)
 		if (!is(&t->role, roles[i].role))
-			add_choice(out, roles[i].key, asks ? "yes, as " : "trust it as ", roles[i].words);
+			add_role(m, out, i, asks ? "yes, as " : "trust it as ");
 	if (asks)
 		add_choice(out, 'n', "", "no: refused from now on");
 	else if (!refused)
@@ -479,7 +489,7 @@ static void invite_whom(const struct model *m, struct lines *out, int width)
 	lines_addf(out, "Invite a server");
 	for (size_t i = 0; i < ARRAY_LEN(roles); i++)
 		if (roles[i].invited)
-			add_choice(out, roles[i].key, "as ", roles[i].words);
+			add_role(m, out, i, "as ");
 	lines_next(out, LOOK_PLAIN);
 	lines_next(out, LOOK_PLAIN);
 	lines_addf(out, "  Esc  invite nobody");
