@@ -217,6 +217,42 @@ START_TEST(a_frame_shows_it_in_sync)
 }
 END_TEST
 
+static bool conflict_is_told(void)
+{
+	return strstr(text(), "1 conflict") != NULL;
+}
+
+static bool conflict_is_open(void)
+{
+	return strstr(text(), "decide later") != NULL;
+}
+
+static bool conflict_is_settled(void)
+{
+	return strstr(text(), "s version of notes/plan.md") != NULL;
+}
+
+static bool settled_or_again(void)
+{
+	ck_assert_int_eq(write(from, "b", 1), 1); /* decides nothing before it is shown */
+	drain();
+	return conflict_is_settled();
+}
+
+START_TEST(it_has_a_conflict_to_settle)
+{
+	start_in_terminal();
+	await(screen_is_up, "the screen");
+	await(conflict_is_told, "a conflict");
+	ck_assert_int_eq(write(from, "c", 1), 1);
+	await(conflict_is_open, "its dialog");
+	await(settled_or_again, "its end");
+	ck_assert_int_eq(write(from, "\x03", 1), 1);
+	await(has_ended, "the end");
+	check_nothing_is_left();
+}
+END_TEST
+
 static const struct {
 	const char *keys;
 	int signal; /* 0: keys */
@@ -312,6 +348,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, without_a_terminal_it_prints_the_table);
 	tcase_add_test(t, a_frame_shows_it_in_sync);
+	tcase_add_test(t, it_has_a_conflict_to_settle);
 	tcase_add_loop_test(t, nothing_is_left_however_it_ends, 0, ARRAY_LEN(ends));
 	tcase_add_test(t, nothing_is_left_of_a_start);
 	tcase_add_test(t, a_server_that_dies_is_told_of);

@@ -610,7 +610,7 @@ START_TEST(no_server_is_said_in_words)
 {
 	fake_link_stop(&link_);
 	start_with("xterm-256color", 80, 24, NULL, NULL);
-	pty_wait_for(&pty, "No server answers. Tried");
+	pty_wait_for(&pty, "There is no connection. Tried");
 	pty_wait_for(&pty, "r tries again, q quits");
 	pty_send(&pty, "q");
 	ends_with_status(3);

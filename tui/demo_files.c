@@ -32,7 +32,7 @@ static const struct sample samples[] = {
 	{"B/music/score.pdf", 388417, "2025-04-23 10:12:59"},
 };
 
-enum change_kind { WRITE, APPEND, RENAME, DELETE };
+enum change_kind { WRITE, BOTH /* two people at once: a conflict */, APPEND, RENAME, DELETE };
 
 struct change {
 	enum change_kind kind;
@@ -44,6 +44,7 @@ struct change {
 /* At first a bit of everything; later only what is small, since what was replaced is kept. */
 static const struct change first_changes[] = {
 	{WRITE, "A/notes/today.md", 310, NULL},
+	{BOTH, "notes/plan.md", 275, NULL},
 	{APPEND, "B/notes/ideas.md", 123, NULL},
 	{WRITE, "B/photos/harbour.jpg", 3481903, NULL},
 	{APPEND, "A/notes/today.md", 87, NULL},
@@ -149,6 +150,16 @@ int demo_write(int dir)
 
 /* --- changes */
 
+/* Faster than one server could tell the other. */
+static void write_both(int dir, const char *path, size_t size)
+{
+	for (size_t i = 0; i < DEMO_SIDES; i++) {
+		char full[PATH_ROOM];
+		snprintf(full, sizeof(full), "%s/%s", demo_names[i], path);
+		(void)put_file(dir, full, O_TRUNC, size + i * 55, i * 7);
+	}
+}
+
 void demo_change(int dir, unsigned step)
 {
 	const struct change *c = step < ARRAY_LEN(first_changes)
@@ -157,6 +168,9 @@ void demo_change(int dir, unsigned step)
 	switch (c->kind) {
 	case WRITE:
 		(void)put_file(dir, c->path, O_TRUNC, c->size, step);
+		break;
+	case BOTH:
+		write_both(dir, c->path, c->size);
 		break;
 	case APPEND:
 		(void)put_file(dir, c->path, O_APPEND, c->size, step);

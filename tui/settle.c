@@ -235,7 +235,7 @@ static void show_base(struct buf *out, struct bytes path, bool ascii)
 static bool is_newest(const struct settle *s, size_t i)
 {
 	for (size_t k = 0; k < s->n; k++)
-		if (s->versions[k].mtime > s->versions[i].mtime)
+		if (k != i && s->versions[k].mtime >= s->versions[i].mtime)
 			return false;
 	return true;
 }

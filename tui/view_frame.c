@@ -56,7 +56,7 @@ static void no_connection(const struct model *m, struct buf *out)
 	} else {
 		buf_addf(out, "SERVER LOST");
 	}
-	if (m->retry_at > m->now) {
+	if (m->retry_at > m->now + 1000000000) {
 		format_duration_words(n, (uint64_t)(m->retry_at - m->now) / 1000000000);
 		buf_addf(out, ", retry in %s", n);
 	}

@@ -119,11 +119,11 @@ static void empty_words(const struct model *m, struct buf *out)
 			buf_addf(out, " ...");
 			return;
 		}
-		buf_addf(out, "No server answers. Tried ");
+		buf_addf(out, "There is no connection. Tried ");
 		show(out, buf_bytes(&m->address), m->ascii);
 		buf_addf(out, " (");
 		buf_add(out, m->reason.data, m->reason.len);
-		buf_addf(out, "). tuttid(8) starts one; r tries again, q quits.");
+		buf_addf(out, "). tuttid(8) is the server; r tries again, q quits.");
 	} else if (!t->known) {
 		buf_addf(out, "Reading the table ...");
 	} else if (m->view == VIEW_CONFLICTS) {
@@ -190,8 +190,13 @@ void view_detail(const struct model *m, struct grid *s)
 		if (r->cells.p[i] != '=')
 			buf_addf(&servers, "  %c %s", server_letter(i),
 				 cell_words((char)r->cells.p[i]));
-	if (servers.len == 0)
+	/* The whole of what State may have cut; a conflict the cells have said. */
+	if (r->note.len > 0 && !bytes_eq(r->note, bytes_of(row_state_text(ROW_CONFLICT)))) {
+		buf_addf(&servers, "  ");
+		show(&servers, r->note, m->ascii);
+	} else if (servers.len == 0) {
 		buf_addf(&servers, "  all have it");
+	}
 	show(&text, r->path, m->ascii);
 	if (r->kind == ROW_FOLDER)
 		buf_add_char(&text, '/');
