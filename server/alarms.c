@@ -44,10 +44,13 @@ void alarms_raise(struct alarms *a, const struct replica_id *who, bool passing, 
 	if (vasprintf(&text, fmt, ap) < 0)
 		abort();
 	va_end(ap);
-	log_limited(&a->limit, LEVEL_ERROR, "%s", text);
 	size_t at = 0, oldest = 0;
 	while (at < a->n && !same(&a->list[at], who, passing, text))
 		at++;
+	if (passing)
+		log_limited(&a->limit, LEVEL_ERROR, "%s", text);
+	else if (at == a->n)
+		log_error("%s", text);
 	while (oldest < a->n && !a->list[oldest].passing)
 		oldest++;
 	if (at == a->n && a->n == ALARMS_MAX)

@@ -599,11 +599,11 @@ static void link_leave(struct link *l)
 	case LINK_PEER: {
 		struct peer *p = l->peer;
 		struct replica_id id = *peer_id(p);
-		if (peer_problem(p)) {
+		if (peer_problem(p))
 			link_why(l, "%s", peer_problem(p));
+		if (peer_problem(p) || conn_bad(l->conn))
 			alarms_raise(net->d->alarms, &id, true, "%s (%s) was left: %s", peer_name(p),
-				     host_text(l).text, peer_problem(p));
-		}
+				     host_text(l).text, l->why);
 		l->peer = NULL;
 		net->peers[peer_number(p)] = NULL;
 		log_info("%s (%s) is gone: %s", peer_name(p), l->address,

@@ -61,6 +61,7 @@ struct conn {
 	struct buf in; /* starts with a header */
 	unsigned paused;
 	bool greeted;
+	bool bad; /* what came was no frame */
 	bool eof;
 	bool look_again; /* frames may wait in `in` since a pause ended */
 
@@ -274,6 +275,7 @@ static void bad_frame(struct conn *c, const char *why)
 {
 	char reason[256];
 	snprintf(reason, sizeof(reason), "bad message: %s", why);
+	c->bad = true;
 	leave(c, BYE_PROTOCOL, why, reason);
 }
 
@@ -699,6 +701,11 @@ void conn_forget(struct conn *c)
 bool conn_ending(const struct conn *c)
 {
 	return c->state != OPEN;
+}
+
+bool conn_bad(const struct conn *c)
+{
+	return c->bad;
 }
 
 int conn_fd(const struct conn *c)

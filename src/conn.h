@@ -107,6 +107,8 @@ void conn_bye(struct conn *c, const char *code, const char *text);
 void conn_forget(struct conn *c);
 bool conn_ending(const struct conn *c); /* one of the three was called, or an end was found */
 
+bool conn_bad(const struct conn *c); /* it ended since the other side sent what is no frame */
+
 int conn_fd(const struct conn *c); /* -1 after the end */
 uint64_t conn_bytes_in(const struct conn *c);  /* since conn_new */
 uint64_t conn_bytes_out(const struct conn *c);

@@ -234,12 +234,12 @@ static void weigh(struct engine *e, struct peer *p, uint64_t before, uint64_t af
 		*w -= before - after < *w ? before - after : *w;
 }
 
-/* `rep`: of which it speaks. */
-static const char *too_much(const struct engine *e, const struct peer *p, rep_t rep)
+/* What others have brought as well costs nothing: else who passes on what a bad peer said would pay. */
+static const char *too_much(const struct engine *e, const struct peer *p)
 {
 	const struct replica *r = &e->reps[p->rep];
 	uint64_t max = e->entries_max;
-	if (!max || (r->made <= max && r->weight / ENTRY_WEIGHT <= max && e->reps[rep].n_held <= max))
+	if (!max || (r->made <= max && r->weight / ENTRY_WEIGHT <= max))
 		return NULL;
 	return "it has more entries than are taken from one peer (option peer-entries)";
 }
@@ -375,7 +375,7 @@ int engine_peer_index(struct engine *e, unsigned peer, uint64_t to, uint64_t lif
 		held_begin(e, p->rep);
 	for (size_t i = 0; i < n; i++) {
 		if (!*why)
-			*why = too_much(e, p, p->rep);
+			*why = too_much(e, p);
 		if (!*why)
 			merge_entry(e, p, &entries[i]);
 		state_release(&entries[i].state);
@@ -421,7 +421,7 @@ int engine_peer_have(struct engine *e, unsigned peer, rep_t rep, uint64_t to, ui
 			*why = "entry out of range";
 			return -EPROTO;
 		}
-		*why = too_much(e, p, rep);
+		*why = too_much(e, p);
 		if (*why)
 			return -EPROTO;
 		last = entries[i].seq;
@@ -495,7 +495,7 @@ int engine_peer_report(struct engine *e, unsigned peer, const struct report *in,
 	problems_clear(e, rep);
 	for (size_t i = 0; i < in->n_listed && i < PROBLEMS_SENT_MAX; i++) {
 		if (path_check(in->problems[i].path) || tree_count(e->tree) >= TREE_NODES_MAX ||
-		    too_much(e, p, p->rep))
+		    too_much(e, p))
 			continue;
 		char *reason = NULL;
 		set_text(&reason, in->problems[i].reason);

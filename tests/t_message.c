@@ -732,6 +732,28 @@ START_TEST(each_may_say_only_its_own_and_in_time)
 }
 END_TEST
 
+/* What a viewer may say is written out here once more: whatever is new is refused until somebody adds it. */
+START_TEST(viewers_only_look)
+{
+	static const int looks[] = {
+		MESSAGE_HELLO, MESSAGE_BYE, MESSAGE_PING, MESSAGE_TABLE_OPEN, MESSAGE_TABLE_WINDOW,
+		MESSAGE_TABLE_FIND, MESSAGE_TABLE_LOCATE, MESSAGE_TABLE_FOLD, MESSAGE_TABLE_CLOSE,
+		MESSAGE_STATUS, MESSAGE_WAIT, MESSAGE_EVENTS, MESSAGE_ROW, MESSAGE_PEERS,
+		MESSAGE_CONFLICTS, MESSAGE_TRASH, MESSAGE_HISTORY, MESSAGE_HELD,
+	};
+	for (int m = 0; m < MESSAGES_N; m++) {
+		bool may = false;
+		for (size_t i = 0; i < ARRAY_LEN(looks); i++)
+			may = may || looks[i] == m;
+		ck_assert_msg(!(methods[m].from & PARTY_VIEWER) == !may, "%s: %s",
+			      message_name((enum message)m), may ? "refused" : "taken from a viewer");
+		make(m, false);
+		if (!may && !(methods[m].from & PARTY_GUEST))
+			ck_assert_int_eq(message_check(&frame, PARTY_VIEWER, PHASE_GREETED, why), -1);
+	}
+}
+END_TEST
+
 START_TEST(unknown_methods_are_named_safely)
 {
 	static const char *const names[] = {
@@ -1187,6 +1209,7 @@ int main(void)
 	tcase_add_test(t, every_truncation_is_refused);
 	tcase_add_test(t, damaged_messages_pass_only_if_sound);
 	tcase_add_test(t, each_may_say_only_its_own_and_in_time);
+	tcase_add_test(t, viewers_only_look);
 	tcase_add_test(t, unknown_methods_are_named_safely);
 	tcase_add_test(t, reasons_name_the_place);
 	tcase_add_test(t, roles_in_hello);
