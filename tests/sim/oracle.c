@@ -219,8 +219,8 @@ void oracle_take(struct sim *s, const struct replica *r, const struct object *ob
 {
 	struct oracle *o = s->oracle;
 	char base[PATH_CAP];
-	bool known = is_known_there(r, obj);
 	oracle_base(obj->path, base);
+	bool known = is_known_there(r, obj) && strcmp(obj->path, base) == 0; /* of a copy others may not know */
 	for (size_t i = 0; i < o->n_claims; i++)
 		if (o->claims[i].content == obj->content && strcmp(o->claims[i].base, base) == 0) {
 			o->claims[i].taken = o->claims[i].live && known;
