@@ -213,7 +213,6 @@ static bool take_listen(struct settings *s, const struct option_list *list, stru
 		a->text = xstrdup(list->text[i]);
 		s->n_listen++;
 	}
-	buf_release(&problem);
 	return true;
 }
 
@@ -237,7 +236,6 @@ static bool take_peers(struct settings *s, const struct option_list *list, struc
 			if (s->peers[k].to.has_address && address_eq(&p->to.at, &s->peers[k].to.at))
 				return wrong_address(out, "peer", p->text, "given twice");
 	}
-	buf_release(&problem);
 	return true;
 }
 

@@ -24,7 +24,7 @@ prepare() {
 		echo "old $name" >"$work/A/$name"
 	done
 	ln -s old "$work/A/link"
-	settle A B
+	settle_confirming A B # what was there before
 	same A B
 }
 

@@ -757,7 +757,7 @@ static struct arguments arguments;
 
 static enum arguments_result ask(const char *given)
 {
-	char *argv[24];
+	static char *argv[24]; /* paths point into it */
 	buf_clear(&said);
 	snprintf(line, sizeof(line), "%s", given);
 	return arguments_parse(&arguments, split(line, argv), argv, &said);
