@@ -28,6 +28,11 @@ alone() { # NAME
 
 # ---- two machines, with a network between them ---------------------------------------------
 if [ "${1-}" = machines ]; then
+	# What follows is what the README says, but for where state and sockets are.
+	for line in 'tuttid --name nas --listen 0.0.0.0:7075 ' '`tutti invite`' 'tuttid --name laptop --join - ' \
+		'tuttid --name laptop --peer .*@nas.lan:7075 ' 'nas\$ tutti trust '; do
+		grep -q -- "$line" "$TUTTI_SOURCE/README.md" || fail "the README says something else than $line"
+	done
 	# This is a network of its own; the second machine is another one, of a process that waits.
 	ip link set lo up
 	unshare -n sleep 1000 &
