@@ -193,9 +193,10 @@ finish() {
 	settle_confirming "${names[@]}"
 }
 
-# Is all of it something that this script can do?
+# Is all of it something that this script can do? A lost index is not: as long as a file that its first walk
+# found looks like any other to peers, it is chance who hears first of whom, and a deleted file may be back.
 playable() { # FILE
-	! grep -qE '^(mmap|power|stall|flow|clock|coarse|deaf|fail|full|picky|evil|pass|cut|connect|decide|held|forget) ' "$1" &&
+	! grep -qE '^(mmap|power|stall|flow|clock|coarse|deaf|fail|full|picky|evil|pass|cut|connect|decide|held|forget|lose) ' "$1" &&
 		! grep -qE '^[a-z]+ .*#[0-9]' "$1"
 }
 

@@ -23,7 +23,9 @@ static void an_address(const char *text, enum address_use use)
 {
 	struct address a, again;
 	struct buf problem = {0}, shown = {0};
-	if (address_parse(text, use, &a, &problem)) {
+	if (address_parse(text, use, &a, &problem) && address_is_name(&a)) {
+		MUST(use == ADDRESS_LISTEN || address_port(&a)); /* whose addresses are yet to be looked up */
+	} else if (!problem.len) {
 		MUST(use == ADDRESS_LISTEN || address_port(&a));
 		address_format(&shown, (struct sockaddr *)&a.sa);
 		buf_add_char(&shown, '\0');
