@@ -75,6 +75,8 @@ start B
 pid[watch]=$!
 "$tutti" -s "$work/A.sock" watch --json >"$work/said-watch-json" 2>&1 &
 pid[watch-json]=$!
+heard() { echo "$RANDOM" >"$work/A/heard" && [ -s "$work/said-watch" ] && [ -s "$work/said-watch-json" ]; }
+await 'those who watch to hear something' heard
 mkdir "$work/A/$(printf 'c:\e[31m\xe2\x80\xaed')"
 echo late >"$work/A/$(printf 'late \e[31m \xc2\x9b \xe2\x80\xae')"
 rm "$work/A/$(printf 'line\nline')" "$work/A/$(printf 'txt.\xe2\x80\xaeexe')"
