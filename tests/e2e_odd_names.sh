@@ -29,7 +29,7 @@ make_all() { # FOLDER
 	while IFS= read -r -d '' name; do
 		echo "$name" >"$1/$name"
 		mkdir "$1/folder of $name" 2>/dev/null || continue # too long
-		ln -s "$name" "$1/folder of $name/link"
+		ln -s -- "$name" "$1/folder of $name/link"
 	done <"$names"
 }
 
