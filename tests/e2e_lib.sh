@@ -124,10 +124,14 @@ stop_cleanly() { # NAME...
 	done
 }
 
+# What it says is whole before the first line of it is handed on: a reader such as grep -q, which stops at
+# what it looked for, does not make the command fail.
 ask() { # NAME COMMAND...
-	local name=$1
+	local name=$1 said status=0
 	shift
-	"$tutti" -s "$work/$name.sock" "$@"
+	said=$("$tutti" -s "$work/$name.sock" "$@") || status=$?
+	[ -z "$said" ] || (trap '' PIPE && printf '%s\n' "$said" 2>/dev/null) || :
+	return "$status"
 }
 
 # All that NAME knows is everywhere that is connected.
