@@ -49,7 +49,8 @@ struct view {
 
 struct wait {
 	uint32_t id;
-	double until; /* 0: for ever */
+	double until;   /* 0: for ever */
+	uint64_t round; /* not before this round of listing is done */
 };
 
 struct asker {
@@ -85,6 +86,7 @@ struct sessions {
 	ev_timer later;       /* what was held back */
 	ev_timer progress;    /* runs while something moves */
 	struct rates rates;
+	uint64_t rounds, rounds_done; /* of listing what no watch tells of, for those who wait */
 };
 
 static void push(struct sessions *all);
@@ -635,6 +637,7 @@ static void on_wait(struct session *s, uint32_t id, const msgpack_object *params
 	wire_get_uint(params, "timeout", UINT32_MAX, &timeout);
 	s->waits[s->n_waits++] = (struct wait){
 		.id = id, .until = timeout ? ev_now(s->all->d->loop) + (double)timeout / 1000. : 0,
+		.round = engine_status(s->all->d->engine).unwatched ? s->all->rounds + 1 : 0,
 	};
 	watch_drain(s->all->d->watch);
 	daemon_touch(s->all->d);
@@ -965,11 +968,33 @@ static void on_progress(struct ev_loop *loop, ev_timer *w, int events)
 		daemon_touch(all->d); /* rows say how far theirs is */
 }
 
-static void answer_waits(struct session *s, bool agree, const struct buf *why)
+/* What was changed before somebody began to wait, in a folder that has no watch, is to be seen first: one
+ * round of listing after the other, as long as there are such waits. */
+static void list_for_waits(struct sessions *all)
+{
+	struct engine_status status = engine_status(all->d->engine);
+	bool more = false;
+	if (status.looking)
+		return;
+	all->rounds_done = all->rounds;
+	for (struct session *s = all->first; s; s = s->next)
+		for (size_t i = 0; i < s->n_waits; i++)
+			more = more || s->waits[i].round > all->rounds_done;
+	if (!more)
+		return;
+	all->rounds++;
+	if (status.unwatched)
+		engine_list_unwatched(daemon_feed(all->d));
+	else
+		all->rounds_done = all->rounds; /* they have watches now, and were listed as they got them */
+}
+
+static void answer_waits(struct session *s, bool all_agree, const struct buf *why)
 {
 	double now = ev_now(s->all->d->loop);
 	for (size_t i = 0; i < s->n_waits;) {
 		struct wait w = s->waits[i];
+		bool agree = all_agree && w.round <= s->all->rounds_done;
 		if (!agree && (!w.until || w.until > now)) {
 			i++;
 			continue;
@@ -1031,6 +1056,8 @@ static void push(struct sessions *all)
 	struct buf why = {0};
 	for (struct session *s = all->first; s; s = s->next)
 		waits = waits || s->n_waits;
+	if (waits)
+		list_for_waits(all);
 	bool agree = waits && status_agree(all->d, &why);
 	for (struct session *s = all->first; s; s = s->next) {
 		if (s->n_waits)

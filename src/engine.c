@@ -1028,12 +1028,8 @@ void engine_tick(struct engine *e)
 	if (e->burst_until_ms && e->burst_until_ms <= e->mono_ms)
 		release_deferred(e);
 	held_tick(e);
-	if (e->unwatched && e->unwatched_due_ms <= e->mono_ms) {
-		e->unwatched_due_ms = e->mono_ms + UNWATCHED_MS;
-		for (node_t n = 0; n < e->n_slots; n++)
-			if (e->slots[n].flags & F_UNWATCHED)
-				queue_list(e, n, 0);
-	}
+	if (e->unwatched && e->unwatched_due_ms <= e->mono_ms)
+		engine_list_unwatched(e);
 	if (e->store_retry_ms && e->store_retry_ms <= e->mono_ms)
 		e->store_retry_ms = 0;
 	forget_tick(e);

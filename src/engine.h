@@ -195,6 +195,8 @@ void engine_doubt(struct engine *e, struct bytes path);
 uint64_t engine_walk(struct engine *e, struct bytes path);
 /* How far it has come; false (and nothing said) if it is over. */
 bool engine_walking(const struct engine *e, uint64_t walk, uint64_t *looked, uint64_t *changed);
+/* Lists the folders that have no watch now, not when their time comes. */
+void engine_list_unwatched(struct engine *e);
 /* The root is gone (text says how), or is back (NULL): no list or look is believed meanwhile. */
 void engine_halt(struct engine *e, const char *why);
 

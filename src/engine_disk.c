@@ -1013,6 +1013,14 @@ void engine_hint(struct engine *e, node_t dir, struct bytes name, enum hint what
 	}
 }
 
+void engine_list_unwatched(struct engine *e)
+{
+	e->unwatched_due_ms = e->mono_ms + UNWATCHED_MS;
+	for (node_t n = 0; e->unwatched && n < e->n_slots; n++)
+		if (slot_of(e, n)->flags & F_UNWATCHED)
+			queue_list(e, n, 0);
+}
+
 void engine_doubt(struct engine *e, struct bytes path)
 {
 	node_t n = tree_find(e->tree, path);

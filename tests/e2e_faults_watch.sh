@@ -161,6 +161,13 @@ await 'what is watched to arrive' cmp "$work/A/watched" "$work/B/watched"
 await 'what is not watched to be found by walking' cmp "$work/A/race-x/y/file" "$work/B/race-x/y/file"
 echo changed >"$work/A/race-x/y/file"
 await 'a change to be found by walking' cmp "$work/A/race-x/y/file" "$work/B/race-x/y/file"
+settle A B
+for i in $(seq 20); do # who waits is not told of what was before the last walk
+	echo "waited for $i" >"$work/A/race-x/y/file"
+	settle A
+	cmp -s "$work/A/race-x/y/file" "$work/B/race-x/y/file" || fail 'a wait ended before an unwatched folder was seen'
+done
+note A 'max_user_watches' || fail 'A has watches: nothing was tested'
 rm -r "$work/A/race-x/y"
 gone() { [ ! -e "$work/B/$1" ]; }
 await 'a deletion to be found by walking' gone race-x/y
