@@ -496,7 +496,7 @@ static void carry_report(struct peer *p, const struct action *a)
 	struct report r = engine_report(p->d->engine, a->rep);
 	struct buf b = {0};
 	size_t mark = wire_begin_notification(&b, "report");
-	wire_map(&b, 12);
+	wire_map(&b, 13);
 	wire_put_fixed(&b, "r", r.id.b, sizeof(r.id.b));
 	wire_put_uint(&b, "n", r.n);
 	wire_key(&b, "name");
@@ -506,6 +506,7 @@ static void carry_report(struct peer *p, const struct action *a)
 	wire_put_uint(&b, "pending", r.pending);
 	wire_put_uint(&b, "pending_bytes", r.pending_bytes);
 	wire_put_uint(&b, "nproblems", r.n_problems);
+	wire_put_uint(&b, "nheld", r.n_held);
 	wire_put_uint(&b, "files", r.files);
 	wire_put_uint(&b, "bytes", r.bytes);
 	wire_key(&b, "links");
@@ -971,6 +972,7 @@ static void on_report(struct peer *p, const msgpack_object *params)
 	wire_get_uint(params, "pending", UINT64_MAX, &r.pending);
 	wire_get_uint(params, "pending_bytes", UINT64_MAX, &r.pending_bytes);
 	wire_get_uint(params, "nproblems", UINT64_MAX, &r.n_problems);
+	wire_get_uint(params, "nheld", UINT64_MAX, &r.n_held);
 	wire_get_uint(params, "files", UINT64_MAX, &r.files);
 	wire_get_uint(params, "bytes", UINT64_MAX, &r.bytes);
 	if (r.name.len && settings_name_problem(r.name)[0]) {

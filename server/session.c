@@ -658,11 +658,11 @@ struct reasons {
 	struct buf any;
 };
 
-static bool collect_reason(void *ctx, rep_t rep, struct bytes path, struct bytes reason)
+static bool collect_reason(void *ctx, rep_t rep, const struct problem *p)
 {
 	struct reasons *r = ctx;
-	if (bytes_eq(path, r->path) && !r->text[rep].len)
-		buf_add(&r->text[rep], reason.p, reason.len);
+	if (bytes_eq(p->path, r->path) && !r->text[rep].len)
+		buf_add(&r->text[rep], p->reason.p, p->reason.len);
 	return true;
 }
 

@@ -150,7 +150,7 @@ static void pack_member(struct daemon *d, rep_t rep, struct buf *out)
 	bool known = rep != 0 && net_contact_of(d->net, r.id, &k);
 	replica_hex(id, r.id);
 	member_state(d, rep, &r, known ? &k : NULL, &state);
-	wire_map(out, 14);
+	wire_map(out, 15);
 	put_str(out, "name", daemon_replica_name(d, rep), NAME_MAX_BYTES);
 	wire_put_text(out, "id", id);
 	put_str(out, "address", bytes_of(rep == 0 ? net_address(d->net)
@@ -177,12 +177,13 @@ static void pack_member(struct daemon *d, rep_t rep, struct buf *out)
 		wire_put_uint(out, "bytes", r.bytes);
 	}
 	wire_put_uint(out, "problems", r.n_problems);
+	wire_put_uint(out, "held", r.n_held);
 	buf_release(&state);
 }
 
 static void pack_unheard(const struct net_contact *k, struct buf *out)
 {
-	wire_map(out, 14);
+	wire_map(out, 15);
 	put_str(out, "name", bytes_of(k->name[0] ? k->name : k->address), NAME_MAX_BYTES);
 	wire_put_text(out, "id", "");
 	wire_put_text(out, "address", k->address);
@@ -197,6 +198,7 @@ static void pack_unheard(const struct net_contact *k, struct buf *out)
 	wire_put_uint(out, "files", 0);
 	wire_put_uint(out, "bytes", 0);
 	wire_put_uint(out, "problems", 0);
+	wire_put_uint(out, "held", 0);
 }
 
 /* ---- status ----------------------------------------------------------------------------- */
@@ -207,15 +209,16 @@ struct problem_list {
 	size_t start, n;
 };
 
-static bool pack_problem(void *ctx, rep_t rep, struct bytes path, struct bytes reason)
+static bool pack_problem(void *ctx, rep_t rep, const struct problem *p)
 {
 	struct problem_list *l = ctx;
 	if (l->n == PROBLEMS_MAX || l->out->len - l->start > STATUS_BYTES)
 		return false;
-	wire_map(l->out, 3);
-	wire_put_bin(l->out, "path", path);
+	wire_map(l->out, 4);
+	wire_put_bin(l->out, "path", p->path);
 	put_str(l->out, "replica", daemon_replica_name(l->d, rep), NAME_MAX_BYTES);
-	put_str(l->out, "reason", reason, TEXT_MAX_BYTES);
+	put_str(l->out, "reason", p->reason, TEXT_MAX_BYTES);
+	wire_put_bool(l->out, "held", p->held);
 	l->n++;
 	return true;
 }
@@ -483,14 +486,14 @@ struct first_problems {
 	size_t n;
 };
 
-static bool say_problem(void *ctx, rep_t rep, struct bytes path, struct bytes reason)
+static bool say_problem(void *ctx, rep_t rep, const struct problem *p)
 {
 	struct first_problems *f = ctx;
 	struct buf shown = {0};
 	struct bytes name = daemon_replica_name(f->d, rep);
-	text_show(&shown, path);
-	buf_addf(&shown, ": ");
-	text_show(&shown, reason);
+	text_show(&shown, p->path);
+	buf_addf(&shown, p->path.len ? ": " : "");
+	text_show(&shown, p->reason);
 	say(f->why, "on %.*s, %.*s", (int)name.len, (const char *)name.p, (int)shown.len,
 	    (const char *)shown.data);
 	buf_release(&shown);

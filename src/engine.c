@@ -812,6 +812,15 @@ bool problem_is_held(const struct engine *e, rep_t rep, node_t n)
 	return at && p->items[*at].held;
 }
 
+const char *root_problem(const struct engine *e, size_t i)
+{
+	const char *all[] = {e->halted, e->unstorable};
+	for (size_t k = 0; k < ARRAY_LEN(all); k++)
+		if (all[k] && i-- == 0)
+			return all[k];
+	return NULL;
+}
+
 void problems_clear(struct engine *e, rep_t rep)
 {
 	struct problems *p = &e->reps[rep].problems;
@@ -965,7 +974,7 @@ void engine_free(struct engine *e)
 	void *arrays[] = {e->slots, e->content_buckets, e->ids, e->reps, e->timers, e->moves,
 	                  e->jobs, e->walks, e->events, e->drop_tmps, e->cancels, e->act_looks,
 	                  e->act_index, e->act_nodes, e->rep_problems, e->rep_links,
-	                  e->halted, e->name, e->lives};
+	                  e->halted, e->unstorable, e->name, e->lives};
 	for (size_t i = 0; i < ARRAY_LEN(arrays); i++)
 		free(arrays[i]);
 	tree_free(e->tree);
@@ -1463,6 +1472,10 @@ void engine_stored(struct engine *e, uint64_t job)
 	e->changes_stored = e->changes_taken;
 	e->counter_stored = e->counter_storing;
 	release_stored(e);
+	if (e->unstorable)
+		report_changed(e);
+	free(e->unstorable);
+	e->unstorable = NULL;
 	for (size_t i = 0; i < PEERS_MAX; i++) {
 		struct peer *p = &e->peers[i];
 		if (p->up)
@@ -1489,6 +1502,9 @@ void engine_store_failed(struct engine *e, uint64_t job, const char *why)
 	e->dirty = again;
 	e->changes_taken = e->changes_stored;
 	e->store_retry_ms = e->mono_ms + 5000;
+	free(e->unstorable);
+	e->unstorable = xasprintf("the index cannot be written: %s", why);
+	report_changed(e);
 	emit(e, EVENT_NOTE, NODE_ROOT, 0, "the index could not be written: %s", why);
 }
 

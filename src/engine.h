@@ -246,7 +246,8 @@ struct report {
 	struct replica_id id;
 	uint64_t n;             /* version; a newer one replaces an older one */
 	struct bytes name, address;
-	uint64_t pending, pending_bytes, files, bytes, n_problems;
+	uint64_t pending, pending_bytes, files, bytes;
+	uint64_t n_problems, n_held; /* n_held of the n_problems are no failures: see struct problem */
 	const struct problem *problems;
 	size_t n_listed;        /* of problems[] */
 	const struct replica_id *links; /* who is connected to it */
@@ -284,7 +285,8 @@ struct replica_info {
 	uint64_t seq;             /* its highest sequence number that we heard of */
 	uint64_t acked;           /* our index up to here is durable there (direct peers) */
 	uint64_t differ;          /* paths whose state there is not ours */
-	uint64_t pending, pending_bytes, files, bytes, n_problems;
+	uint64_t pending, pending_bytes, files, bytes;
+	uint64_t n_problems, n_held; /* what fails there; the deletions that wait there for a word */
 	int peer;                 /* connection number, or -1 */
 	rep_t via;                /* reached through this replica, if not directly; 0: not */
 	bool member;              /* has (or had) a tree of its own: a column of the table */
@@ -350,8 +352,9 @@ uint64_t engine_stamp(const struct engine *e, node_t n);
 size_t engine_conflicts(const struct engine *e, node_t under, struct bytes after, node_t *out,
                         size_t max);
 
-/* Reasons: calls back for each problem of each replica, until it returns false. */
-void engine_problems(const struct engine *e, bool (*cb)(void *ctx, rep_t rep, struct bytes path, struct bytes reason),
+/* Reasons: calls back for each problem of each replica, until it returns false. What keeps a whole replica
+ * from taking part is a problem of its root, "". */
+void engine_problems(const struct engine *e, bool (*cb)(void *ctx, rep_t rep, const struct problem *p),
                      void *ctx);
 
 /* Deletions that wait for a person's word: too many at once. */

@@ -228,7 +228,8 @@ struct replica {
 	struct watermark merged, known;
 	uint64_t seq, acked, n_held, n_both, n_equal, n_tombs; /* n_tombs: of ours, that it has something of */
 	char *name, *address;
-	uint64_t report_n, pending, pending_bytes, files, bytes, n_problems;
+	uint64_t report_n, pending, pending_bytes, files, bytes;
+	uint64_t n_problems, n_asked; /* n_asked of the n_problems: deletions that wait there for a word */
 	struct problems problems;
 	struct wave wave;
 	rep_t *links;
@@ -399,6 +400,7 @@ struct engine {
 	uint64_t id_new_until_ms;   /* who claims to know more of this replica than it made lies */
 	uint64_t entries_max;       /* of one peer; 0: no limit */
 	char *halted;
+	char *unstorable;           /* why the last transaction could not be stored, or NULL */
 
 	/* What the current action points to. */
 	struct action action;
@@ -510,6 +512,8 @@ const char *problem_get(const struct engine *e, rep_t rep, node_t n);
 void problem_set_held(struct engine *e, rep_t rep, node_t n); /* of one that was set */
 bool problem_is_held(const struct engine *e, rep_t rep, node_t n);
 void problems_clear(struct engine *e, rep_t rep);
+/* What keeps this replica as a whole from taking part, NULL after the last: they are problems of its root. */
+const char *root_problem(const struct engine *e, size_t i);
 
 /* Appends what engine_load_applied() reads. */
 void applied_record(const struct engine *e, const struct state *target, uint64_t from_stamp,
@@ -595,6 +599,7 @@ void peer_reps_grow(struct engine *e, struct peer *p);
 void reach_update(struct engine *e);
 void report_changed(struct engine *e);
 bool has_link(const struct replica *r, rep_t to); /* `to` is connected to it, as it says */
+uint64_t own_problems(const struct engine *e); /* what fails here; held deletions are not among them */
 bool peers_told(const struct engine *e); /* nothing that is stored is left to be announced */
 
 /* ---- engine_forget.c ---- */

@@ -81,7 +81,7 @@ static void retire(struct engine *e, rep_t rep)
 {
 	struct replica *r = &e->reps[rep];
 	problems_clear(e, rep);
-	r->n_problems = 0;
+	r->n_problems = r->n_asked = 0;
 	r->n_links = 0;
 	r->retired = true;
 	forget_news(e);
@@ -440,7 +440,7 @@ int engine_peer_have(struct engine *e, unsigned peer, rep_t rep, uint64_t to, ui
 
 static uint64_t report_print(const struct report *r)
 {
-	uint64_t n[] = {r->pending, r->pending_bytes, r->files, r->bytes, r->n_problems, r->n_links};
+	uint64_t n[] = {r->pending, r->pending_bytes, r->files, r->bytes, r->n_problems, r->n_held, r->n_links};
 	uint64_t h = hash64(n, sizeof(n), 0);
 	for (size_t i = 0; i < r->n_listed; i++) {
 		h = hash64(r->problems[i].path.p, r->problems[i].path.len, h);
@@ -486,6 +486,7 @@ int engine_peer_report(struct engine *e, unsigned peer, const struct report *in,
 	r->files = in->files;
 	r->bytes = in->bytes;
 	r->n_problems = in->n_problems;
+	r->n_asked = in->n_held < in->n_problems ? in->n_held : in->n_problems;
 	r->retired = false;
 	forget_news(e);
 	member_set(e, rep, true);
@@ -494,12 +495,13 @@ int engine_peer_report(struct engine *e, unsigned peer, const struct report *in,
 		return 0;
 	problems_clear(e, rep);
 	for (size_t i = 0; i < in->n_listed && i < PROBLEMS_SENT_MAX; i++) {
-		if (path_check(in->problems[i].path) || tree_count(e->tree) >= TREE_NODES_MAX ||
+		struct bytes path = in->problems[i].path; /* "": of the whole replica */
+		if ((path.len && path_check(path)) || tree_count(e->tree) >= TREE_NODES_MAX ||
 		    too_much(e, p))
 			continue;
 		char *reason = NULL;
 		set_text(&reason, in->problems[i].reason);
-		node_t n = add_node_of(e, p, in->problems[i].path);
+		node_t n = path.len ? add_node_of(e, p, path) : NODE_ROOT;
 		problem_set(e, rep, n, reason);
 		if (in->problems[i].held)
 			problem_set_held(e, rep, n);
@@ -568,9 +570,12 @@ static void report_problem(struct engine *e, size_t i, node_t n, const char *rea
 static size_t report_problems(struct engine *e, rep_t rep)
 {
 	const struct problems *p = &e->reps[rep].problems;
+	const char *whole;
 	size_t n = 0;
 	buf_clear(&e->rep_text);
 	GROW(e->rep_problems, e->rep_problems_cap, PROBLEMS_SENT_MAX);
+	while (rep == 0 && (whole = root_problem(e, n)))
+		report_problem(e, n++, NODE_ROOT, whole, false);
 	for (size_t i = 0; i < p->n && n < PROBLEMS_SENT_MAX; i++)
 		report_problem(e, n++, p->items[i].node, p->items[i].reason, p->items[i].held);
 	for (size_t r = 0; rep == 0 && r < e->n_reps; r++) {
@@ -587,6 +592,14 @@ static size_t report_problems(struct engine *e, rep_t rep)
 	return n;
 }
 
+uint64_t own_problems(const struct engine *e)
+{
+	size_t whole = 0;
+	while (root_problem(e, whole))
+		whole++;
+	return e->reps[0].problems.n + whole;
+}
+
 struct report engine_report(struct engine *e, rep_t rep)
 {
 	const struct replica *r = &e->reps[rep];
@@ -594,14 +607,15 @@ struct report engine_report(struct engine *e, rep_t rep)
 	struct report out = {.id = e->ids[rep], .n = r->report_n, .name = bytes_of(r->name),
 	                     .address = bytes_of(r->address), .pending = r->pending,
 	                     .pending_bytes = r->pending_bytes, .files = r->files,
-	                     .bytes = r->bytes, .n_problems = r->n_problems};
+	                     .bytes = r->bytes, .n_problems = r->n_problems, .n_held = r->n_asked};
 	if (rep == 0) {
 		out.name = bytes_of(e->name);
 		out.pending = own_pending(e);
 		out.pending_bytes = e->want_bytes;
 		out.files = all.files;
 		out.bytes = all.bytes;
-		out.n_problems = r->problems.n + e->n_going[GOING_HELD];
+		out.n_held = e->n_going[GOING_HELD];
+		out.n_problems = own_problems(e) + out.n_held;
 	}
 	out.n_listed = report_problems(e, rep);
 	out.problems = e->rep_problems;

@@ -245,16 +245,20 @@ const struct state *engine_target(const struct engine *e, node_t n)
 	return state_empty(t) ? NULL : t;
 }
 
-void engine_problems(const struct engine *e,
-                     bool (*cb)(void *ctx, rep_t rep, struct bytes path, struct bytes reason), void *ctx)
+void engine_problems(const struct engine *e, bool (*cb)(void *ctx, rep_t rep, const struct problem *p), void *ctx)
 {
 	struct buf path = {0}, why = {0};
+	const char *whole;
+	for (size_t i = 0; (whole = root_problem(e, i)); i++)
+		if (!cb(ctx, 0, &(struct problem){.reason = bytes_of(whole)}))
+			return;
 	for (size_t i = 0; i < e->n_reps; i++) {
 		const struct problems *p = &e->reps[i].problems;
 		for (size_t k = 0; k < p->n; k++) {
 			tree_path(e->tree, p->items[k].node, &path);
-			if (!cb(ctx, (rep_t)i, (struct bytes){path.data, path.len},
-			        bytes_of(p->items[k].reason)))
+			struct problem out = {{path.data, path.len}, bytes_of(p->items[k].reason),
+			                      p->items[k].held};
+			if (!cb(ctx, (rep_t)i, &out))
 				goto out;
 		}
 	}
@@ -264,7 +268,8 @@ void engine_problems(const struct engine *e,
 			tree_path(e->tree, held->items[k], &path);
 			buf_clear(&why);
 			held_reason(e, held->items[k], &why);
-			if (!cb(ctx, 0, (struct bytes){path.data, path.len}, (struct bytes){why.data, why.len}))
+			struct problem out = {{path.data, path.len}, {why.data, why.len}, true};
+			if (!cb(ctx, 0, &out))
 				goto out;
 		}
 	}
@@ -372,7 +377,7 @@ struct replica_info engine_replica(const struct engine *e, rep_t rep)
 		.merged_life = r->merged.safe_life, .known_life = r->known.safe_life,
 		.known = r->known.safe, .seq = r->seq, .acked = r->acked, .differ = differ(e, rep),
 		.pending = r->pending, .pending_bytes = r->pending_bytes, .files = r->files,
-		.bytes = r->bytes, .n_problems = r->n_problems, .peer = r->peer, .via = r->via,
+		.bytes = r->bytes, .n_problems = r->n_problems - r->n_asked, .n_held = r->n_asked, .peer = r->peer, .via = r->via,
 		.member = r->member, .reachable = r->reachable,
 	};
 	out.not_taken = rep && out.differ && is_through(e, r, true);
@@ -385,7 +390,8 @@ struct replica_info engine_replica(const struct engine *e, rep_t rep)
 		out.pending_bytes = e->want_bytes;
 		out.files = all.files;
 		out.bytes = all.bytes;
-		out.n_problems = r->problems.n + e->n_going[GOING_HELD];
+		out.n_problems = own_problems(e);
+		out.n_held = e->n_going[GOING_HELD];
 		out.seq = e->counter;
 	}
 	return out;
@@ -402,7 +408,7 @@ struct engine_status engine_status(const struct engine *e)
 	struct engine_status s = {
 		.files = all.files, .bytes = all.bytes, .rows = (uint64_t)all.files + all.dirs,
 		.conflicts = e->n_conflicts, .held = e->n_going[GOING_HELD], .pending = e->n_wants,
-		.problems = e->reps[0].problems.n + e->n_going[GOING_HELD],
+		.problems = own_problems(e) + e->n_going[GOING_HELD],
 		.pending_bytes = e->want_bytes, .unwatched = e->unwatched, .scanning = e->n_walks != 0,
 		.halted = e->halted,
 	};

@@ -253,6 +253,7 @@ static const struct field replica_fields[] = {
 	F("files", UINT),
 	F("bytes", UINT),
 	F("problems", UINT),
+	F("held", UINT, OPTIONAL),
 };
 SHAPE(replica, "replica", false);
 
@@ -260,6 +261,7 @@ static const struct field problem_fields[] = {
 	F("path", FOLDER),
 	F("replica", STR, .max = NAME_MAX_BYTES),
 	F("reason", STR, .max = TEXT_MAX_BYTES),
+	F("held", BOOL, OPTIONAL),
 };
 SHAPE(problem, "problem", false);
 
@@ -378,6 +380,7 @@ static const struct field report_fields[] = {
 	F("files", UINT),
 	F("bytes", UINT),
 	F("held", UINT, .max = PROBLEMS_MAX - 1, .many = PROBLEMS_MAX, OPTIONAL),
+	F("nheld", UINT, OPTIONAL),
 };
 
 static const struct field fetch_fields[] = {

@@ -106,13 +106,14 @@ fault B 'write ENOSPC */state-B/*'
 note() { ask "$1" status --json | grep -q "$2"; }
 echo mine >"$work/B/from B"
 await 'B says that the index cannot be written' note B 'index cannot be written'
+await 'A knows it' reason_at A B '' 'index cannot be written'
 [ ! -e "$work/A/from B" ] || fail 'announced before it was stored'
 ! ask B wait --timeout 0.1 2>/dev/null || fail 'B says that all is in sync'
 fault B
 await 'to be announced' cmp "$work/A/from B" "$work/B/from B"
 settle A B
 same A B
-! note B 'index cannot be written' || fail 'still told'
+! note B 'index cannot be written' && ! note A 'index cannot be written' || fail 'still told'
 passed 'F02 no space for the index'
 
 # What arrives is applied all the same, deletions above all; a kill loses none of it, and a server that

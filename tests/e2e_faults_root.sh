@@ -116,6 +116,7 @@ if [ "${1-}" != mounts ]; then
 		mv "$work/A" "$work/away"
 		eval "$2"
 		await "$what: A to halt" halted
+		await "$what: B to know why" reason_at B A '' '[a-z]'
 		! ask A wait --timeout 0.1 2>/dev/null || fail "$what: A says that all is in sync"
 		! ask A resync >/dev/null 2>"$work/resync" || fail "$what: a resync is done"
 		echo "$what" >"$work/B/meanwhile"
@@ -131,6 +132,7 @@ if [ "${1-}" != mounts ]; then
 		await "$what: A to go on" going
 		settle A B
 		same A B
+		! reason_at B A '' . || fail "$what: B says so still"
 		[ -e "$work/B/made-$round" ] || fail "$what: what was made meanwhile is not seen"
 		passed "F15 $what"
 	}

@@ -16,7 +16,7 @@ has_count() { # NAME N
 }
 
 held() { # NAME
-	ask "$1" status --json | sed 's/.*"held":\([0-9]*\).*/\1/'
+	ask "$1" status --json | sed 's/.*"conflicts":[0-9]*,"held":\([0-9]*\).*/\1/'
 }
 
 holds() { # NAME N
@@ -37,9 +37,7 @@ not_in_sync() { # NAME
 }
 
 fill
-for i in {1..80}; do
-	rm "$work/A/f$i"
-done
+rm "$work/A"/f{1..80} # at once, however busy the machine is
 await 'A to hold the deletions' holds A 80
 echo new >"$work/A/new"
 await 'the new file on B' test -e "$work/B/new"
@@ -47,6 +45,11 @@ has_count B 101 || fail "B has $(count B) of 101 files"
 not_in_sync A
 not_in_sync B
 ask A status >"$work/said" && grep -q '80 deletions held' "$work/said" || fail "no word of it: $(cat "$work/said")"
+! grep -q '[0-9] problem' "$work/said" || fail "what is held is a problem: $(cat "$work/said")"
+held_there() { ask B status | grep -q '^Not in sync.*: .*80 deletions held on A'; }
+await 'B to tell that A holds them' held_there
+ask B status >"$work/said" && ! grep -q '[0-9] problem' "$work/said" || fail "what is held is a problem: $(cat "$work/said")"
+[ "$(grep -c 'held: 80 deletions at once' "$work/said")" -eq 80 ] || fail "not each is told: $(cat "$work/said")"
 reason_at A A f7 'deleted here, held: 80 deletions at once wait for a word' || fail "$(ask A status --json)"
 await 'B to say why' reason_at B A f7 'held: 80 deletions at once'
 for name in A B; do

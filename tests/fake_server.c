@@ -389,7 +389,7 @@ void fake_status(struct fake *f, struct buf *b)
 	wire_array(b, f->n_servers);
 	for (size_t i = 0; i < f->n_servers; i++) {
 		const struct fake_server_state *s = &f->servers[i];
-		wire_map(b, 14);
+		wire_map(b, 15);
 		wire_put_text(b, "name", s->name);
 		wire_put_text(b, "id", s->name);
 		wire_put_text(b, "address", s->address);
@@ -404,6 +404,7 @@ void fake_status(struct fake *f, struct buf *b)
 		wire_put_uint(b, "files", totals.files);
 		wire_put_uint(b, "bytes", totals.bytes);
 		wire_put_uint(b, "problems", s->problems);
+		wire_put_uint(b, "held", i ? s->held : fake_held_paths(f));
 	}
 	wire_put_uint(b, "rows", totals.files + totals.dirs);
 	wire_put_uint(b, "files", totals.files);

@@ -32,7 +32,7 @@ struct fake_table {
 struct fake_server_state {
 	const char *name, *address, *state, *error;
 	int64_t since;
-	uint64_t retry_ms, tries, pending_files, pending_bytes, problems;
+	uint64_t retry_ms, tries, pending_files, pending_bytes, problems, held;
 };
 
 struct fake {

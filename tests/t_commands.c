@@ -136,12 +136,12 @@ static int run(const char *words)
 
 struct said_replica {
 	const char *name, *state, *error;
-	unsigned pending, problems;
+	unsigned pending, problems, held;
 };
 
 static void put_replica(struct buf *b, const struct said_replica *r)
 {
-	wire_map(b, 14);
+	wire_map(b, 15);
 	wire_put_text(b, "name", r->name);
 	wire_put_text(b, "id", "00ff");
 	wire_put_text(b, "address", "127.0.0.1:7075");
@@ -156,6 +156,7 @@ static void put_replica(struct buf *b, const struct said_replica *r)
 	wire_put_uint(b, "files", 4);
 	wire_put_uint(b, "bytes", 4000);
 	wire_put_uint(b, "problems", r->problems);
+	wire_put_uint(b, "held", r->held);
 }
 
 static void put_status(struct buf *b, const struct said_replica *replicas, size_t n, bool in_sync,
@@ -177,8 +178,13 @@ static void put_status(struct buf *b, const struct said_replica *replicas, size_
 	wire_put_uint(b, "held", 0);
 	wire_put_bool(b, "scanning", false);
 	wire_key(b, "problems");
-	wire_array(b, problem);
+	wire_array(b, problem ? 2 : 0);
 	if (problem) {
+		wire_map(b, 4);
+		wire_put_bin(b, "path", bytes_of("photos"));
+		wire_put_text(b, "replica", "beta");
+		wire_put_text(b, "reason", "deleted here");
+		wire_put_bool(b, "held", true);
 		wire_map(b, 3);
 		wire_put_bin(b, "path", bytes_of("private\xff.key"));
 		wire_put_text(b, "replica", "beta");
@@ -200,7 +206,7 @@ static void answer_status(struct tiny_server *t, const struct wire_frame *f,
 	buf_release(&b);
 }
 
-static const struct said_replica both[] = {{"A", "self", "", 0, 0}, {"B", "in sync", "", 0, 0}};
+static const struct said_replica both[] = {{"A", "self", "", 0, 0, 0}, {"B", "in sync", "", 0, 0, 0}};
 
 /* --- list: small */
 
@@ -540,9 +546,9 @@ static void serve_synced(struct tiny_server *t, const struct wire_frame *f)
 static void serve_troubled(struct tiny_server *t, const struct wire_frame *f)
 {
 	static const struct said_replica three[] = {
-		{"alpha", "self", "", 0, 0},
-		{"b\x1b[1m", "receiving", "", 3, 1},
-		{"gamma", "offline", "connection refused", 0, 0},
+		{"alpha", "self", "", 0, 0, 0},
+		{"b\x1b[1m", "receiving", "", 3, 1, 20},
+		{"gamma", "offline", "connection refused", 0, 0, 0},
 	};
 	answer_status(t, f, three, 3, false, 2, true, "no more inotify watches");
 }
@@ -550,9 +556,9 @@ static void serve_troubled(struct tiny_server *t, const struct wire_frame *f)
 static void serve_conflicts(struct tiny_server *t, const struct wire_frame *f)
 {
 	static const struct said_replica three[] = {
-		{"alpha", "self", "", 0, 0},
-		{"beta", "in sync", "", 0, 0},
-		{"gamma", "in sync", "", 0, 0},
+		{"alpha", "self", "", 0, 0, 0},
+		{"beta", "in sync", "", 0, 0, 0},
+		{"gamma", "in sync", "", 0, 0, 0},
 	};
 	answer_status(t, f, three, 3, true, 1, false, "");
 }
@@ -586,14 +592,16 @@ START_TEST(status_says_why_not)
 {
 	serve(serve_troubled);
 	ck_assert_int_eq(run("status"), EXIT_DONE);
-	ck_assert_ptr_eq(strstr(printed(), "Not in sync: 2 conflicts, 3 files (3,000 B) on the way "
-					   "to b\\x1b[1m, 1 problem, gamma is not connected.\n"),
+	ck_assert_ptr_eq(strstr(printed(), "Not in sync: 2 conflicts, 20 deletions held on b\\x1b[1m, "
+					   "3 files (3,000 B) on the way to b\\x1b[1m, 1 problem, gamma is not connected.\n"),
 			 printed());
 	ck_assert_ptr_nonnull(strstr(printed(), "  B  b\\x1b[1m  127.0.0.1:7075         receiving, "
-						"3 files left, 1 problem\n"));
+						"3 files left, 20 deletions held, 1 problem\n"));
 	ck_assert_ptr_nonnull(strstr(printed(), " d, retry in 8 s (try 4): connection refused\n"));
 	ck_assert_ptr_nonnull(strstr(printed(), "\nProblems:\n  private\\xff.key on beta: "
-						"permission denied\n"));
+						"permission denied\n\n"));
+	ck_assert_ptr_nonnull(strstr(printed(), "\nHeld deletions (tutti held decides, on the server that "
+						"holds them):\n  photos on beta: deleted here\n\n"));
 	ck_assert_ptr_nonnull(strstr(printed(), "\nNotes:\n  no more inotify watches\n"));
 	ck_assert_ptr_null(strchr(printed(), '\x1b'));
 }
@@ -607,15 +615,19 @@ START_TEST(status_is_one_json_object)
 		printed(),
 		"{\"name\":\"alpha\",\"id\":\"00ff\",\"replicas\":["
 		"{\"name\":\"alpha\",\"id\":\"00ff\",\"address\":\"127.0.0.1:7075\","
-		"\"state\":\"self\",\"pending_files\":0,\"pending_bytes\":0,\"lag_ms\":12},"
+		"\"state\":\"self\",\"pending_files\":0,\"pending_bytes\":0,\"lag_ms\":12,"
+		"\"problems\":0,\"held\":0},"
 		"{\"name\":\"b\\u001b[1m\",\"id\":\"00ff\",\"address\":\"127.0.0.1:7075\","
-		"\"state\":\"receiving\",\"pending_files\":3,\"pending_bytes\":3000,\"lag_ms\":12},"
+		"\"state\":\"receiving\",\"pending_files\":3,\"pending_bytes\":3000,\"lag_ms\":12,"
+		"\"problems\":1,\"held\":20},"
 		"{\"name\":\"gamma\",\"id\":\"00ff\",\"address\":\"127.0.0.1:7075\","
-		"\"state\":\"offline\",\"pending_files\":0,\"pending_bytes\":0,\"lag_ms\":12}],"
+		"\"state\":\"offline\",\"pending_files\":0,\"pending_bytes\":0,\"lag_ms\":12,"
+		"\"problems\":0,\"held\":0}],"
 		"\"rows\":1204,\"bytes\":8746142,\"in_sync\":false,\"conflicts\":2,\"held\":0,"
-		"\"problems\":[{\"path\":\"private\xef\xbf\xbd.key\","
+		"\"problems\":[{\"path\":\"photos\",\"replica\":\"beta\",\"reason\":\"deleted here\","
+		"\"held\":true},{\"path\":\"private\xef\xbf\xbd.key\","
 		"\"path_bytes\":\"cHJpdmF0Zf8ua2V5\",\"replica\":\"beta\","
-		"\"reason\":\"permission denied\"}],\"notes\":[\"no more inotify watches\"]}\n");
+		"\"reason\":\"permission denied\",\"held\":false}],\"notes\":[\"no more inotify watches\"]}\n");
 }
 END_TEST
 

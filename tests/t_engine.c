@@ -692,6 +692,11 @@ START_TEST(many_deletions_are_held)
 	ck_assert_uint_eq(s.held, 25);
 	ck_assert(!s.agree && !s.in_sync);
 	ck_assert(!engine_status(world_engine(w, 1)).agree);
+	for (unsigned r = 0; r < 2; r++) { /* told by A of itself, and by B of A */
+		struct replica_info a = engine_replica(world_engine(w, r), (rep_t)r);
+		ck_assert_uint_eq(a.n_held, 25);
+		ck_assert_uint_eq(a.n_problems, 0);
+	}
 	says(w, 0, "f3", "held", "deleted here, held: 25 deletions at once wait for a word");
 	says(w, 1, "f3", "held", "deleted here, held: 25 deletions at once wait for a word on A");
 	/* A person says yes, here and then where they arrive. */

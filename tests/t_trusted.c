@@ -70,8 +70,9 @@ START_TEST(much_trouble_is_said_briefly)
 	fake->conflicts = 1;
 	fake->past.n_held = 1;
 	fake->past.held[0] = (struct fake_held){7, 1618, "", "photos"};
-	fake->servers[0].problems = 1620; /* the held deletions are among them */
+	fake->servers[0].problems = 2;
 	fake->servers[2].state = "offline";
+	fake->servers[2].held = 5; /* it said so while it was there */
 	say_status();
 	ck_assert(strstr(rig_line(&rig, 0), " tutti projects"));
 	ck_assert(rig_shows(&rig, "1 conflict  1,618 held  1 offline  2 problems  1 asking"));
@@ -80,6 +81,11 @@ START_TEST(much_trouble_is_said_briefly)
 	model_resize(&rig.m, 140, 24);
 	ck_assert(rig_shows(&rig, "1 conflict  1,618 deletions held (8)  1 server offline  2 problems  "
 				  "1 server asks to join (5)"));
+	fake->conflicts = 0;
+	fake->past.n_held = 0;
+	fake->servers[1].held = 20;
+	say_status();
+	ck_assert(rig_shows(&rig, "20 deletions held elsewhere (5)  1 server offline"));
 }
 END_TEST
 

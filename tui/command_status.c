@@ -27,6 +27,13 @@ static bool is_gone(const msgpack_object *replica)
 	return state_is(replica, "offline") || state_is(replica, "connecting");
 }
 
+/* Is that problem none, but a deletion that waits for a word? */
+static bool is_held(const msgpack_object *problem)
+{
+	bool held;
+	return wire_get_bool(problem, "held", &held) && held;
+}
+
 /* --- in words */
 
 /* Reasons come one after the other: a colon before the first, commas between. */
@@ -44,7 +51,9 @@ static void print_reasons(struct buf *out, const msgpack_object *status)
 		{"held", "deletion held", "deletions held"},
 	};
 	const msgpack_object *replicas = wire_get(status, "replicas");
-	size_t reasons = 0, problems = wire_count(wire_get(status, "problems"));
+	size_t reasons = 0, problems = 0;
+	for (size_t i = 0; i < wire_count(wire_get(status, "problems")); i++)
+		problems += !is_held(wire_at(wire_get(status, "problems"), i));
 	bool scanning;
 	if (wire_get_bool(status, "scanning", &scanning) && scanning) {
 		begin_reason(out, &reasons);
@@ -55,6 +64,14 @@ static void print_reasons(struct buf *out, const msgpack_object *status)
 			continue;
 		begin_reason(out, &reasons);
 		print_count(out, number(status, counts[i].key), counts[i].one, counts[i].many);
+	}
+	for (size_t i = 1; i < wire_count(replicas); i++) {
+		const msgpack_object *r = wire_at(replicas, i);
+		if (!number(r, "held"))
+			continue;
+		begin_reason(out, &reasons);
+		print_count(out, number(r, "held"), "deletion held on ", "deletions held on ");
+		print_key(out, r, "name");
 	}
 	for (size_t i = 0; i < wire_count(replicas); i++) {
 		const msgpack_object *r = wire_at(replicas, i);
@@ -136,6 +153,10 @@ static void print_replica_state(struct buf *out, const msgpack_object *r)
 		print_count(out, number(r, "pending_files"), "file", "files");
 		buf_addf(out, " left");
 	}
+	if (number(r, "held")) {
+		buf_addf(out, ", ");
+		print_count(out, number(r, "held"), "deletion held", "deletions held");
+	}
 	if (number(r, "problems")) {
 		buf_addf(out, ", ");
 		print_count(out, number(r, "problems"), "problem", "problems");
@@ -171,14 +192,16 @@ static void print_replicas(struct buf *out, const msgpack_object *replicas)
 	}
 }
 
-static void print_problems(struct buf *out, const msgpack_object *problems)
+static void print_problems(struct buf *out, const msgpack_object *problems, const char *title, bool held)
 {
-	if (wire_count(problems))
-		buf_addf(out, "\nProblems:\n");
+	bool any = false;
 	for (size_t i = 0; i < wire_count(problems); i++) {
 		const msgpack_object *p = wire_at(problems, i);
 		struct bytes path;
-		buf_addf(out, "  ");
+		if (is_held(p) != held)
+			continue;
+		buf_addf(out, "%s  ", any ? "" : title);
+		any = true;
 		if (wire_get_bytes(p, "path", &path) && path.len)
 			text_show(out, path);
 		else
@@ -218,7 +241,9 @@ static void take_status(void *ctx, const msgpack_object *status)
 	print_size(out, number(status, "bytes"));
 	buf_addf(out, "\n\n");
 	print_replicas(out, wire_get(status, "replicas"));
-	print_problems(out, wire_get(status, "problems"));
+	print_problems(out, wire_get(status, "problems"), "\nProblems:\n", false);
+	print_problems(out, wire_get(status, "problems"), "\nHeld deletions (tutti held decides, on the "
+		       "server that holds them):\n", true);
 	print_notes(out, wire_get(status, "notes"));
 }
 
@@ -246,6 +271,8 @@ static void put_replica(struct json *w, const msgpack_object *r)
 	put_number(w, r, "pending_files");
 	put_number(w, r, "pending_bytes");
 	put_number(w, r, "lag_ms");
+	put_number(w, r, "problems");
+	put_number(w, r, "held");
 	json_object_end(w);
 }
 
@@ -257,6 +284,7 @@ static void put_problem(struct json *w, const msgpack_object *p)
 	json_path(w, "path", path);
 	put_text(w, p, "replica");
 	put_text(w, p, "reason");
+	json_bool(w, "held", is_held(p));
 	json_object_end(w);
 }
 

@@ -73,6 +73,7 @@ static void read_server(struct server *s, const msgpack_object *o)
 	s->files = get_uint(o, "files");
 	s->bytes = get_uint(o, "bytes");
 	s->problems = get_uint(o, "problems");
+	s->held = get_uint(o, "held");
 }
 
 /* Takes over what the server map does not say from the same server in the status before. */
@@ -119,11 +120,6 @@ void news_status(struct news *n, const msgpack_object *m, int64_t now)
 		read_server(&s.servers[i], wire_at(list, i));
 		keep_history(&s.servers[i], &n->status);
 	}
-	if (s.n_servers > 0) {
-		struct server *self = &s.servers[0];
-		self->held = s.held;
-		self->problems -= s.held < self->problems ? s.held : self->problems;
-	}
 	list = wire_get(m, "problems");
 	s.n_problems = wire_count(list) < PROBLEMS_MAX ? wire_count(list) : PROBLEMS_MAX;
 	s.problems = xcalloc(s.n_problems + 1, sizeof(*s.problems));
@@ -131,6 +127,7 @@ void news_status(struct news *n, const msgpack_object *m, int64_t now)
 		own_get(wire_at(list, i), "path", &s.problems[i].path);
 		own_get(wire_at(list, i), "replica", &s.problems[i].replica);
 		own_get(wire_at(list, i), "reason", &s.problems[i].reason);
+		wire_get_bool(wire_at(list, i), "held", &s.problems[i].held);
 	}
 	list = wire_get(m, "notes");
 	s.n_notes = wire_count(list) < NOTES_MAX ? wire_count(list) : NOTES_MAX;
@@ -163,7 +160,9 @@ void news_peers(struct news *n, const msgpack_object *m)
 
 uint64_t status_problems(const struct status *s)
 {
-	uint64_t n = 0, listed = s->n_problems > s->held ? s->n_problems - s->held : 0;
+	uint64_t n = 0, listed = 0;
+	for (size_t i = 0; i < s->n_problems; i++)
+		listed += !s->problems[i].held;
 	for (size_t i = 0; i < s->n_servers; i++)
 		n = s->servers[i].problems > UINT64_MAX - n ? UINT64_MAX : n + s->servers[i].problems;
 	return n > listed ? n : listed;

@@ -19,7 +19,7 @@ struct server {
 	struct own name, id, address, state, error;
 	int64_t since; /* ns */
 	uint64_t retry_ms, tries, pending_files, pending_bytes, lag_ms, files, bytes;
-	uint64_t problems, held; /* held deletions, of the server itself, are no problems here */
+	uint64_t problems, held; /* what fails there; the deletions that wait there for a word */
 	uint64_t peak_files, peak_bytes; /* the most that was pending since it was nothing */
 	/* Of `peers`; 0 and empty for the server itself. */
 	uint64_t in, out;
@@ -28,6 +28,7 @@ struct server {
 
 struct problem {
 	struct own path, replica, reason;
+	bool held; /* nothing failed: a deletion waits for a word */
 };
 
 struct status {

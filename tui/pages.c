@@ -81,6 +81,35 @@ void server_words(struct buf *out, const struct server *s, int64_t received, int
 	}
 }
 
+/* What fails, or what is held. */
+static void problem_lines(const struct model *m, struct lines *out, bool held)
+{
+	const struct status *st = &m->news.status;
+	bool any = false;
+	for (size_t i = 0; i < st->n_problems; i++) {
+		const struct problem *p = &st->problems[i];
+		if (p->held != held)
+			continue;
+		if (!any) {
+			lines_next(out, LOOK_PLAIN);
+			lines_next(out, LOOK_STRONG);
+			lines_addf(out, held ? " Deletions that are held (8 decides on those of this server)"
+			                     : " What is not in sync, and why");
+		}
+		any = true;
+		lines_next(out, LOOK_BAD);
+		lines_addf(out, "   ");
+		if (p->path.len)
+			lines_show(out, own_bytes(&p->path), m->ascii);
+		else
+			lines_addf(out, "the directory itself");
+		lines_addf(out, "  on ");
+		lines_show(out, own_bytes(&p->replica), m->ascii);
+		lines_addf(out, ": ");
+		lines_show(out, own_bytes(&p->reason), m->ascii);
+	}
+}
+
 static void servers_page(const struct model *m, struct lines *out)
 {
 	const struct status *st = &m->news.status;
@@ -153,20 +182,8 @@ static void servers_page(const struct model *m, struct lines *out)
 		lines_show(out, own_bytes(&st->notes[i]), m->ascii);
 	}
 	trusted_known_lines(m, out);
-	if (st->n_problems > 0) {
-		lines_next(out, LOOK_PLAIN);
-		lines_next(out, LOOK_STRONG);
-		lines_addf(out, " What is not in sync, and why");
-	}
-	for (size_t i = 0; i < st->n_problems; i++) {
-		lines_next(out, LOOK_BAD);
-		lines_addf(out, "   ");
-		lines_show(out, own_bytes(&st->problems[i].path), m->ascii);
-		lines_addf(out, "  on ");
-		lines_show(out, own_bytes(&st->problems[i].replica), m->ascii);
-		lines_addf(out, ": ");
-		lines_show(out, own_bytes(&st->problems[i].reason), m->ascii);
-	}
+	problem_lines(m, out, false);
+	problem_lines(m, out, true);
 }
 
 /* ---- events ------------------------------------------------------------------------------ */

@@ -66,9 +66,12 @@ static void no_connection(const struct model *m, struct buf *out)
 static bool trouble(const struct model *m, struct buf *out, bool brief)
 {
 	const struct status *st = &m->news.status;
-	uint64_t away = 0;
-	for (size_t i = 1; i < st->n_servers; i++)
-		away += server_is_away(&st->servers[i]);
+	uint64_t away = 0, held_there = 0;
+	for (size_t i = 1; i < st->n_servers; i++) {
+		bool gone = server_is_away(&st->servers[i]);
+		away += gone;
+		held_there += gone ? 0 : st->servers[i].held;
+	}
 	const struct {
 		uint64_t n;
 		const char *one, *many, *brief; /* NULL: those are */
@@ -76,6 +79,7 @@ static bool trouble(const struct model *m, struct buf *out, bool brief)
 	} kinds[] = {
 		{st->conflicts, "conflict", "conflicts", NULL, 0},
 		{st->held, "deletion held", "deletions held", "held", '8'},
+		{held_there, "deletion held elsewhere", "deletions held elsewhere", "held elsewhere", '5'},
 		{away, "server offline", "servers offline", "offline", 0},
 		{status_problems(st), "problem", "problems", NULL, 0},
 		{st->asking, "server asks to join", "servers ask to join", "asking", '5'},
