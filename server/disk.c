@@ -312,6 +312,9 @@ void disk_event(struct disk *k, const struct action *a, struct bytes replica)
 	case EVENT_CREATED:
 	case EVENT_CHANGED:
 	case EVENT_DELETED:
+	case EVENT_FOUND_NEW:
+	case EVENT_FOUND_CHANGED:
+	case EVENT_FOUND_GONE:
 	case EVENT_CONFLICT:
 		add_line(k, a, a->path, engine_event_text(a->event), replica);
 		break;

@@ -108,6 +108,9 @@ enum action_type {
 	X(CHANGED, "changed")                                                                      \
 	X(DELETED, "deleted")                                                                      \
 	X(MOVED, "moved")       /* from: the old path */                                            \
+	X(FOUND_NEW, "found new") /* by the first walk since the start: done before that, perhaps */ \
+	X(FOUND_CHANGED, "found changed")                                                          \
+	X(FOUND_GONE, "found gone")                                                                \
 	X(RECEIVED, "received") /* a peer's change is on this disk; rep made it */                 \
 	X(REMOVED, "removed")   /* a peer's deletion was carried out here */                       \
 	X(CONFLICT, "conflict") /* text: the copy's name */                                        \

@@ -372,7 +372,8 @@ void local_delete(struct engine *e, node_t n)
 	local_update(e, n, &have, d.counter, &gone);
 	struct slot *s = slot_of(e, n);
 	if (!(s->flags & F_MOVED))
-		emit_change(e, EVENT_DELETED, n, 0, before, (struct shown){0});
+		emit_change(e, first_walk(e) ? EVENT_FOUND_GONE : EVENT_DELETED, n, 0, before,
+		            (struct shown){0});
 	s->flags &= (uint16_t)~F_MOVED;
 }
 
@@ -420,8 +421,11 @@ static void local_put(struct engine *e, node_t n, const struct found *f)
 		s->flags &= (uint16_t)~F_MOVED;
 		return; /* told already */
 	}
+	/* What a new index finds is nobody's doing. */
 	if (!first)
 		emit_change(e, created ? EVENT_CREATED : EVENT_CHANGED, n, 0, before, shown_now(e, n));
+	else if (!e->index_new)
+		emit_change(e, created ? EVENT_FOUND_NEW : EVENT_FOUND_CHANGED, n, 0, before, shown_now(e, n));
 }
 
 static void local_chmod(struct engine *e, node_t n, const struct found *f)
@@ -443,7 +447,7 @@ static void local_chmod(struct engine *e, node_t n, const struct found *f)
 	} else {
 		local_update(e, n, &s, d.counter, &facts);
 	}
-	emit(e, EVENT_CHANGED, n, 0, "permissions %03o", f->mode);
+	emit(e, first_walk(e) ? EVENT_FOUND_CHANGED : EVENT_CHANGED, n, 0, "permissions %03o", f->mode);
 }
 
 /* Was this here before an index was lost, as peers have it? That is no change then. */

@@ -1030,9 +1030,9 @@ START_TEST(the_history_is_printed)
 	serve(serve_history);
 	ck_assert_int_eq(run("history"), EXIT_DONE);
 	ck_assert_str_eq(printed(),
-			 "1970-01-01 00:00:08  be\\x0ata      deleted     d/\\x1b[2J  (4,302 B gone)\n"
-			 "1970-01-01 00:00:07  be\\x0ata      chan\\x1bged  d/\\x1b[2J  (4,302 B to 7 B)\n"
-			 "1970-01-01 00:00:06  be\\x0ata      chan\\x1bged  d/\\x1b[2J  (4,302 B to 7 B)\n");
+			 "1970-01-01 00:00:08  be\\x0ata      deleted        d/\\x1b[2J  (4,302 B gone)\n"
+			 "1970-01-01 00:00:07  be\\x0ata      chan\\x1bged    d/\\x1b[2J  (4,302 B to 7 B)\n"
+			 "1970-01-01 00:00:06  be\\x0ata      chan\\x1bged    d/\\x1b[2J  (4,302 B to 7 B)\n");
 	ck_assert_int_eq(run("history|d|--json|--since|1970-01-01 00:00:08"), EXIT_DONE);
 	ck_assert_str_eq(printed(),
 			 "{\"time\":8,\"event\":\"deleted\",\"path\":\"d/\\u001b[2J\","
@@ -1207,7 +1207,7 @@ START_TEST(watch_goes_on_after_a_loss)
 				    "1970-01-01 00:00:06  beta is connected\n"
 				    "1970-01-01 00:00:07  missed deleted on beta\n"
 				    "1970-01-01 00:00:08  unheard-of b on beta\n"
-				    "1970-01-01 00:01:41  c received by beta\n");
+				    "1970-01-01 00:01:41  c received from beta\n");
 	ck_assert_ptr_nonnull(strstr(complained(), "lost the server: the server ended the "
 						   "connection: enough; trying to come back\n"));
 	ck_assert_ptr_nonnull(strstr(complained(), "tutti: the end\n"));

@@ -400,6 +400,56 @@ START_TEST(event_tells_what_changed)
 }
 END_TEST
 
+/* What was done while it did not run is told as found, when the first walk finds it; a new index finds
+ * everything, and tells of nothing. */
+START_TEST(event_of_what_was_found)
+{
+	static const struct {
+		uint64_t was, is; /* sizes; 0: not there */
+		int event;
+	} lives[] = {{0, 5, -1}, {5, 6, EVENT_FOUND_CHANGED}, {6, 0, EVENT_FOUND_GONE},
+	             {0, 7, EVENT_FOUND_NEW}, {7, 7, -1}};
+	struct buf record = {0};
+	for (unsigned i = 0; i < ARRAY_LEN(lives); i++) {
+		struct engine_config config = {{{1}}, "me", 10 * i, 1, i + 1};
+		struct engine *e = engine_new(&config);
+		uint64_t is = lives[i].is;
+		struct listed item = {bytes_of("f"), {.kind = KIND_FILE, .stamp = i + 1, .size = is}};
+		struct action a;
+		int event = -1;
+		if (record.len)
+			ck_assert_int_eq(engine_load(e, bytes_of("f"), (struct bytes){record.data, record.len}), 0);
+		engine_start(e, i == 0);
+		for (uint64_t ms = 0; ms < 20000; ms += 1000) { /* deletions wait for others */
+			engine_time(e, 0, ms);
+			engine_tick(e);
+			while (engine_next(e, &a)) {
+				if (a.type == ACT_STORE) {
+					buf_clear(&record);
+					engine_record(e, a.nodes[0], &record);
+					engine_stored(e, a.job);
+				} else if (a.type == ACT_LIST) {
+					engine_listed(e, a.job, 0, &item, is != 0, false);
+				} else if (a.type == ACT_LOOK) {
+					struct look l = a.looks[0];
+					l.found = is ? item.found : (struct found){.kind = KIND_ABSENT};
+					memset(l.found.hash, (int)is, HASH_SIZE);
+					engine_looked(e, a.job, &l, 1);
+				} else if (a.type == ACT_EVENT && a.path.len) {
+					ck_assert_int_eq(event, -1);
+					event = (int)a.event;
+					ck_assert_uint_eq(a.old_size, lives[i].was);
+					ck_assert_uint_eq(a.new_size, is);
+				}
+			}
+		}
+		ck_assert_msg(event == lives[i].event, "life %u: event %d", i, event);
+		engine_free(e);
+	}
+	buf_release(&record);
+}
+END_TEST
+
 /* A child is seen before the folder that it is in: the folder is an event all the same. */
 START_TEST(folder_seen_after_its_child_is_an_event)
 {
@@ -1360,6 +1410,7 @@ int main(void)
 	tcase_add_test(rules, old_index_is_recognised);
 	tcase_add_test(rules, numbers_of_another_life_are_recognised);
 	tcase_add_test(rules, event_tells_what_changed);
+	tcase_add_test(rules, event_of_what_was_found);
 	tcase_add_test(rules, folder_seen_after_its_child_is_an_event);
 	tcase_add_test(rules, damaged_record_is_refused);
 	tcase_add_test(rules, tombstone_that_all_have_is_forgotten);

@@ -30,7 +30,7 @@ static void print_line(struct buf *out, const msgpack_object *o, int64_t time)
 	buf_addf(out, "  ");
 	print_padded(out, replica, 12);
 	buf_addf(out, "  ");
-	print_padded(out, event, 10);
+	print_padded(out, event, 13);
 	buf_addf(out, "  ");
 	text_show(out, path);
 	if (was || is) {
