@@ -592,6 +592,7 @@ void member_set(struct engine *e, rep_t rep, bool member)
 	if (e->reps[rep].member == member)
 		return;
 	e->reps[rep].member = member;
+	e->reps[rep].noted = NOTED_NOT;
 	for (node_t n = 1; n < e->n_slots; n++) {
 		rows_begin(e->rows, n);
 		rows_end(e->rows, n);
@@ -1292,6 +1293,7 @@ int engine_load_replica(struct engine *e, rep_t num, const struct seen *seen, co
 	r->merged = watermark_loaded(seen->merged, seen->merged_life);
 	r->known = watermark_loaded(seen->known, seen->known_life);
 	r->member = *name; /* it was connected, or reported */
+	r->noted = r->member ? NOTED : NOTED_NOT;
 	return 0;
 }
 
@@ -1437,7 +1439,7 @@ static bool next_store(struct engine *e)
 	bool marks = false;
 	for (size_t i = 1; i < e->n_reps && !e->dirty.n; i++) {
 		const struct replica *r = &e->reps[i];
-		marks |= r->merged.pending_at || r->known.pending_at;
+		marks |= r->merged.pending_at || r->known.pending_at || (r->member && r->noted == NOTED_NOT);
 	}
 	if (!e->dirty.n && !marks && e->counter == e->counter_stored)
 		return false;
@@ -1457,6 +1459,8 @@ static bool next_store(struct engine *e)
 	for (size_t i = 1; i < e->n_reps; i++) {
 		watermark_stored(e, &e->reps[i].merged);
 		watermark_stored(e, &e->reps[i].known);
+		if (e->reps[i].noted == NOTED_NOT)
+			e->reps[i].noted = NOTED_STORING;
 	}
 	e->action = (struct action){.type = ACT_STORE, .job = j->id, .nodes = j->nodes, .n = n};
 	return true;
@@ -1471,6 +1475,9 @@ void engine_stored(struct engine *e, uint64_t job)
 	job_end(e, j);
 	e->changes_stored = e->changes_taken;
 	e->counter_stored = e->counter_storing;
+	for (size_t i = 1; i < e->n_reps; i++)
+		if (e->reps[i].noted == NOTED_STORING)
+			e->reps[i].noted = NOTED;
 	release_stored(e);
 	if (e->unstorable)
 		report_changed(e);
@@ -1501,6 +1508,9 @@ void engine_store_failed(struct engine *e, uint64_t job, const char *why)
 	queue_release(&e->dirty);
 	e->dirty = again;
 	e->changes_taken = e->changes_stored;
+	for (size_t i = 1; i < e->n_reps; i++)
+		if (e->reps[i].noted == NOTED_STORING)
+			e->reps[i].noted = NOTED_NOT;
 	e->store_retry_ms = e->mono_ms + 5000;
 	free(e->unstorable);
 	e->unstorable = xasprintf("the index cannot be written: %s", why);

@@ -4,7 +4,8 @@
  * A tombstone keeps old heads of its path from coming back. It may go when no old head is left anywhere:
  *
  * - Each member has announced exactly this state, from its own durable index. What a replica has at a path
- *   only grows, so from then on each of them has this, or more, or has forgotten it in the same way.
+ *   only grows, so from then on each of them has this, or more, or has forgotten it in the same way. Nobody
+ *   is told of anything before it is durable that they are a member.
  * - Nothing older is under way to us: the index of each connected peer was read beyond the entry that says
  *   so, and a new connection begins with what the peer has then. Of what third parties say a peer
  *   holds, what was said before does not count again (engine_peer_have()).

@@ -237,6 +237,7 @@ struct replica {
 	int peer;
 	rep_t via;
 	bool member, reachable;
+	enum { NOTED_NOT, NOTED_STORING, NOTED } noted; /* is it in the index that it is a member? */
 	bool retired;               /* it lost its index, and has another id now */
 	uint64_t made, weight;      /* by what it said: paths that were not known, bytes of states */
 };

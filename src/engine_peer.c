@@ -795,7 +795,9 @@ static bool next_of_peer(struct engine *e, unsigned peer)
 		e->action = (struct action){.type = ACT_REPORT, .peer = peer, .rep = (rep_t)i};
 		return true;
 	}
-	if (!p->synced || p->inflight >= INDEX_INFLIGHT_MAX)
+	/* That it is a member is durable before it hears of anything: else, after a crash, nobody here would
+	 * know that a tombstone has to wait for it. */
+	if (!p->synced || p->inflight >= INDEX_INFLIGHT_MAX || e->reps[p->rep].noted != NOTED)
 		return false;
 	if (next_index(e, peer))
 		return true;
