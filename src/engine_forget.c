@@ -189,16 +189,32 @@ void forget_tell_again(struct engine *e, node_t n)
 	slot_of(e, n)->told_again = true;
 }
 
+/* Is somebody who is there still at work, or stuck at n, so that what others have does not come through? */
+static bool is_under_way(const struct engine *e, node_t n)
+{
+	for (size_t i = 0; i < e->n_reps; i++) {
+		const struct replica *r = &e->reps[i];
+		if (!r->member || !r->reachable)
+			continue;
+		if (i && r->report_n && r->pending)
+			return true;
+		for (node_t at = n; at != NODE_ROOT; at = tree_parent(e->tree, at))
+			if (problem_get(e, (rep_t)i, at))
+				return true;
+	}
+	return false;
+}
+
 /* Has somebody who is there, and has nothing left to do, taken it and forgotten it, without our hearing so?
  * If it did not help to tell it again, others may not have forgotten it then; later they will. */
 static bool is_missed(struct engine *e, node_t n)
 {
 	const struct slot *s = slot_of(e, n);
-	if (s->told_again && !is_old(e, n, e->forget_ms))
+	if ((s->told_again && !is_old(e, n, e->forget_ms)) || is_under_way(e, n))
 		return false;
 	for (size_t i = 1; i < e->n_reps; i++) {
 		const struct replica *r = &e->reps[i];
-		if (r->member && r->reachable && r->report_n && !r->pending && !r->n_problems &&
+		if (r->member && r->reachable && r->report_n && !r->n_problems &&
 		    r->known.now >= r->seq && (r->peer < 0 || r->acked >= s->seq) &&
 		    (s->n_held < i || s->held[i - 1].stamp != state_stamp(s->have, e->ids)))
 			return true;
