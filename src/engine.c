@@ -1244,6 +1244,8 @@ int engine_load_applied(struct engine *e, struct bytes path, struct bytes from, 
 	    applied_unpack(e, &o, &target, &from_stamp, &asked))
 		goto out;
 	r = 0;
+	if (asked > e->asked_at)
+		e->asked_at = asked;
 	if (asked < forgotten_at(e))
 		goto out; /* stored long ago; and the path may be forgotten, which nothing else would tell */
 	node_t n = add_node(e, path), away = from.len ? tree_find(e->tree, from) : NODE_NONE;

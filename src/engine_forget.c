@@ -242,12 +242,18 @@ void forget_tick(struct engine *e)
 		e->forgot_ms = e->mono_ms;
 		e->forget_news = false;
 	}
-	uint64_t counter = e->counter, before = e->n_tombs;
+	uint64_t above = e->counter, before = e->n_tombs;
 	size_t end = e->forget_at + FORGET_SLICE;
 	for (; e->forget_at < e->n_slots && e->forget_at < end; e->forget_at++)
 		forget_one(e, e->forget_at);
-	if (e->n_tombs != before)
-		e->reps[0].known.now = e->reps[0].known.safe = counter;
+	if (e->n_tombs != before) {
+		/* Some ops make nothing that takes a number: those before this have less all the same. */
+		if (above <= e->asked_at)
+			above = e->asked_at + 1;
+		if (e->counter < above)
+			e->reps[0].seq = e->counter = above;
+		e->reps[0].known.now = e->reps[0].known.safe = above;
+	}
 	if (e->forget_at < e->n_slots) {
 		e->forget_due_ms = e->mono_ms + 1;
 	} else {

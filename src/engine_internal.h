@@ -391,6 +391,7 @@ struct engine {
 	uint64_t rehash_due_ms;     /* the next file; 0: not yet begun */
 	uint64_t rehash_job;        /* the look that is one of these; 0: none */
 	node_t rehash_at;           /* where it goes on */
+	uint64_t asked_at;          /* the counter when the last ops were asked for, of which the journal may tell */
 	uint64_t forget_ms;         /* how old a tombstone must be; UINT64_MAX: it is kept */
 	uint64_t forget_due_ms, forgot_ms; /* the next look at them; when the last began */
 	node_t forget_at;           /* where that look goes on */

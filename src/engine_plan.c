@@ -1010,6 +1010,7 @@ bool next_plan(struct engine *e)
 	}
 	if (!b->n)
 		return next_fetch(e);
+	e->asked_at = e->counter;
 	struct job *j = job_new(e, JOB_APPLY, b->n);
 	j->ops = xmemdup(b->jobs, b->n * sizeof(*j->ops));
 	for (size_t i = 0; i < b->n; i++) {
