@@ -746,9 +746,11 @@ static bool next_have(struct engine *e, unsigned peer, rep_t rep)
 	size_t i = log_after(l, to), n = 0;
 	for (; i < l->n && l->items[i].seq <= r->known.now && n < INDEX_BATCH_MAX; i++) {
 		const struct slot *s = slot_of(e, l->items[i].node);
-		to = l->items[i].seq;
-		if (s->n_held < rep || s->held[rep - 1].seq != to)
+		if (l->items[i].seq == to)
+			continue; /* forgotten and learnt again; or somebody gives a number twice */
+		if (s->n_held < rep || s->held[rep - 1].seq != l->items[i].seq)
 			continue;
+		to = l->items[i].seq;
 		GROW(e->act_nodes, e->act_nodes_cap, n + 1);
 		e->act_nodes[n++] = l->items[i].node;
 	}

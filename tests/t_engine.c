@@ -1249,6 +1249,40 @@ START_TEST(a_peer_may_bring_only_so_much)
 }
 END_TEST
 
+START_TEST(a_number_given_twice_is_told_once)
+{
+	struct engine_config config = {{{1}}, "me", 0, 1, 1};
+	struct engine *e = engine_new(&config);
+	struct replica_id bad = {{2}}, good = {{3}};
+	const char *paths[] = {"a", "b", "c"}, *why;
+	bool up[2] = {true, true};
+	struct action a;
+	unsigned told = 0;
+	engine_start(e, true);
+	ck_assert_int_eq(engine_peer_up(e, 0, &bad, "bad", "", 0), 0);
+	ck_assert_int_eq(engine_peer_up(e, 1, &good, "good", "", 0), 0);
+	for (size_t i = 0; i < 3; i++) {
+		struct index_entry in = entry_of(e, paths[i], i == 2 ? 2 : 1, 2);
+		ck_assert_int_eq(engine_peer_index(e, 0, 2, 0, false, &in, 1, &why), 0);
+	}
+	engine_peer_sync(e, 1, NULL, 0);
+	while (engine_next(e, &a)) {
+		if (a.type == ACT_FETCH || a.type == ACT_APPLY)
+			break;
+		uint64_t last = 0;
+		for (size_t i = 0; a.type == ACT_HAVE && a.peer == 1 && i < a.n; i++, told++) {
+			struct held_entry held;
+			ck_assert(engine_held(e, a.rep, a.nodes[i], &held));
+			ck_assert_uint_gt(held.seq, last); /* else an honest peer would be taken for a bad one */
+			last = held.seq;
+		}
+		any_answer(e, &a, up);
+	}
+	ck_assert_uint_eq(told, 2);
+	engine_free(e);
+}
+END_TEST
+
 START_TEST(a_peer_may_bring_only_so_many_bytes)
 {
 	struct engine_config config = {{{1}}, "me", 0, 1, 1};
@@ -1404,6 +1438,7 @@ int main(void)
 	tcase_add_test(rules, folder_of_most_turns_into_a_file);
 	tcase_add_test(rules, no_peer_can_break_it);
 	tcase_add_test(rules, a_peer_may_bring_only_so_much);
+	tcase_add_test(rules, a_number_given_twice_is_told_once);
 	tcase_add_test(rules, a_peer_may_bring_only_so_many_bytes);
 	tcase_add_test(rules, ids_of_strangers_leave_places_for_peers);
 	tcase_add_test(rules, a_new_id_is_not_talked_away);
