@@ -610,6 +610,18 @@ static void plan_removal(struct engine *e, node_t n, bool removals)
 	}
 }
 
+/* Can n be put at its name by this batch, which its folders may have filled? If not, it comes back. */
+static bool place_ready(struct engine *e, node_t n)
+{
+	bool ready = parent_ready(e, n) && (slot_of(e, n)->kind != KIND_DIR || !has_children(e, n));
+	if (!ready)
+		slot_phase(e, n, PHASE_WAITING);
+	if (!batch_full(e))
+		return ready;
+	plan(e, n);
+	return false;
+}
+
 static void plan_dir(struct engine *e, node_t n)
 {
 	struct slot *s = slot_of(e, n);
@@ -621,23 +633,12 @@ static void plan_dir(struct engine *e, node_t n)
 			adopt(e, n);
 		return;
 	}
-	if (!parent_ready(e, n)) {
-		slot_phase(e, n, PHASE_WAITING);
+	if (!place_ready(e, n))
 		return;
-	}
 	struct op *op = batch_add(e, n, OP_MKDIR);
 	if (!mode->dot.counter)
 		op->mode = 0755;
 	e->batch->bytes += 256;
-}
-
-static bool place_ready(struct engine *e, node_t n)
-{
-	if (!parent_ready(e, n) || (slot_of(e, n)->kind == KIND_DIR && has_children(e, n))) {
-		slot_phase(e, n, PHASE_WAITING);
-		return false;
-	}
-	return !batch_full(e);
 }
 
 static void plan_symlink(struct engine *e, node_t n, const struct head *w)
@@ -647,11 +648,8 @@ static void plan_symlink(struct engine *e, node_t n, const struct head *w)
 		adopt(e, n);
 		return;
 	}
-	if (!place_ready(e, n)) {
-		if (batch_full(e))
-			plan(e, n);
+	if (!place_ready(e, n))
 		return;
-	}
 	w = winner_content_of(e, n, target_of(e, n));
 	struct op *op = batch_add(e, n, OP_SYMLINK);
 	op->source = SOURCE_DATA;
@@ -730,11 +728,8 @@ static void plan_file(struct engine *e, node_t n, const struct head *w)
 		}
 		return;
 	}
-	if (!place_ready(e, n)) {
-		if (batch_full(e))
-			plan(e, n);
+	if (!place_ready(e, n))
 		return;
-	}
 	if (movable) {
 		write_op(e, n, SOURCE_MOVE);
 		batch_from(e, source);

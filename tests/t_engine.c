@@ -785,6 +785,33 @@ START_TEST(held_deletions_can_be_undone)
 }
 END_TEST
 
+/* A folder that comes after the one above it was planned for its sake fits in no batch that this has filled. */
+START_TEST(undone_folders_fill_batches)
+{
+	struct world *w = pair();
+	world_mkdir(w, 0, "alone");
+	for (unsigned i = 0; i < 200; i++) {
+		char path[32];
+		snprintf(path, sizeof(path), "d%u", i);
+		world_mkdir(w, 0, path);
+		snprintf(path, sizeof(path), "d%u/in", i);
+		world_mkdir(w, 0, path);
+	}
+	world_settle(w);
+	world_remove(w, 0, "alone");
+	for (unsigned i = 0; i < 200; i++) {
+		char path[32];
+		snprintf(path, sizeof(path), "d%u", i);
+		world_remove(w, 0, path);
+	}
+	world_settle(w);
+	ck_assert_uint_eq(world_decide(w, 0, false), 401);
+	world_settle(w);
+	ck_assert_uint_eq(world_count(w, 0), 401);
+	done(w);
+}
+END_TEST
+
 START_TEST(undone_before_a_crash_is_undone_after)
 {
 	struct world *w = pair();
@@ -1428,6 +1455,7 @@ int main(void)
 	tcase_add_test(rules, what_was_applied_is_not_read_again);
 	tcase_add_test(rules, many_deletions_are_held);
 	tcase_add_test(rules, held_deletions_can_be_undone);
+	tcase_add_test(rules, undone_folders_fill_batches);
 	tcase_add_test(rules, undone_before_a_crash_is_undone_after);
 	tcase_add_test(rules, how_many_are_too_many);
 	tcase_add_test(rules, renamed_is_not_deleted);
