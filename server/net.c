@@ -35,6 +35,7 @@ enum {
 	REFUSED_RETRY_S = 20,    /* a person can say otherwise at any moment */
 	GOOD_SESSION_S = 10,     /* one that lasted so long begins the back-off anew */
 	STRANGER_RETRY_S = 3,    /* while a person there is to say yes */
+	FROM_USER = 16,          /* of another user at the local socket without a hello */
 	FROM_HOST = 4,           /* strangers of one address at once, */
 	FROM_GOOD_HOST = 16,     /* or of one where somebody trusted is, or is called; */
 	FOR_GOOD_HOSTS = 8,      /* places that are kept for those */
@@ -102,6 +103,8 @@ struct link {
 	struct conn *conn;
 	enum link_state state;
 	bool local;
+	uid_t uid;           /* of who came to the local socket */
+	bool held;           /* it is not read until it has taken its answers */
 	struct host host;
 	const struct tls *tls; /* NULL: plain */
 	bool proven;         /* whose key the other side has: */
@@ -166,8 +169,15 @@ static void listen_update(struct net *net)
 	}
 }
 
-static struct link *link_new(struct net *net, int fd, bool local, struct dial *dial,
-			     const char *address);
+/* Who a new connection is of, as far as is known. */
+struct came {
+	bool local;
+	uid_t uid;
+	struct host host;
+	enum trust_role role;
+};
+static void link_new(struct net *net, int fd, const struct came *from, struct dial *dial,
+		     const char *address);
 static void link_leave(struct link *l);
 static void link_why(struct link *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
@@ -250,15 +260,75 @@ static bool may_enter(struct net *net, const struct host *host)
 	return true;
 }
 
-/* Who is at the other end of the local socket? */
-static bool local_may(int fd, struct buf *who)
+static bool is_owner(uid_t uid)
+{
+	return uid == geteuid() || uid == 0;
+}
+
+/* What a user of this machine may do, by the settings. */
+static enum trust_role user_role(const struct net *net, uid_t uid)
+{
+	const struct settings *s = net->d->settings;
+	if (is_owner(uid))
+		return TRUST_CLIENT;
+	for (size_t i = 0; i < s->n_users; i++)
+		if (s->users[i].uid == uid)
+			return s->users[i].views ? TRUST_VIEWER : TRUST_CLIENT;
+	return TRUST_STRANGER;
+}
+
+/* Who is at the other end of the local socket? False: the kernel does not say. */
+static bool user_at(int fd, uid_t *uid, struct buf *who)
 {
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
 		return false;
 	buf_addf(who, "user %ju, process %jd", (uintmax_t)cred.uid, (intmax_t)cred.pid);
-	return cred.uid == geteuid() || cred.uid == 0;
+	*uid = cred.uid;
+	return true;
+}
+
+/* Other users take few of the places that are for the first words. */
+static bool user_may_enter(const struct net *net, uid_t uid)
+{
+	size_t same = 0;
+	for (const struct link *l = net->links; l; l = l->next)
+		same += l->state == LINK_STRANGER && l->local && l->uid == uid;
+	return is_owner(uid) || same < FROM_USER;
+}
+
+static void refuse_user(struct net *net, int fd, const char *who, const char *why)
+{
+	struct buf bye = {0};
+	log_limited(&net->limit_stranger, LEVEL_WARNING, "refused on the local socket: %s: %s", who,
+		    why);
+	size_t mark = wire_begin_notification(&bye, message_name(MESSAGE_BYE));
+	wire_map(&bye, 2);
+	wire_put_text(&bye, "code", BYE_REFUSED);
+	wire_put_text(&bye, "text", why);
+	wire_finish(&bye, mark);
+	(void)!send(fd, bye.data, bye.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	buf_release(&bye);
+	close(fd);
+}
+
+static void accept_user(struct net *net, int fd)
+{
+	struct buf who = {0};
+	uid_t uid = 0;
+	bool known = user_at(fd, &uid, &who);
+	enum trust_role role = known ? user_role(net, uid) : TRUST_STRANGER;
+	buf_add_char(&who, '\0');
+	if (role == TRUST_STRANGER) {
+		refuse_user(net, fd, (const char *)who.data, "this server belongs to another user");
+	} else if (!user_may_enter(net, uid)) {
+		refuse_user(net, fd, (const char *)who.data, "too many connections of this user");
+	} else {
+		link_new(net, fd, &(struct came){.local = true, .uid = uid, .role = role}, NULL,
+			 (const char *)who.data);
+	}
+	buf_release(&who);
 }
 
 static void on_accept(struct ev_loop *loop, ev_io *io, int events)
@@ -282,32 +352,20 @@ static void on_accept(struct ev_loop *loop, ev_io *io, int events)
 			listen_update(net);
 			return;
 		}
+		if (l->local) {
+			accept_user(net, fd);
+			continue;
+		}
 		struct buf text = {0};
-		bool may = true;
-		if (l->local)
-			may = local_may(fd, &text);
-		else
-			address_format(&text, (struct sockaddr *)&from);
+		address_format(&text, (struct sockaddr *)&from);
 		buf_add_char(&text, '\0');
-		struct host host = l->local ? (struct host){{0}} : host_of(&from);
-		if (!l->local && keyring_tls(net->d->keyring) && !may_enter(net, &host)) {
+		struct came came = {.host = host_of(&from), .role = TRUST_STRANGER};
+		if (keyring_tls(net->d->keyring) && !may_enter(net, &came.host)) {
 			log_limited(&net->limit_stranger, LEVEL_WARNING,
 				    "%s: too many connections of strangers", (const char *)text.data);
 			close(fd);
-		} else if (may) {
-			link_new(net, fd, l->local, NULL, (const char *)text.data)->host = host;
 		} else {
-			log_limited(&net->limit_stranger, LEVEL_WARNING,
-				    "refused on the local socket: %s", (const char *)text.data);
-			struct buf bye = {0};
-			size_t mark = wire_begin_notification(&bye, "bye");
-			wire_map(&bye, 2);
-			wire_put_text(&bye, "code", BYE_REFUSED);
-			wire_put_text(&bye, "text", "this server belongs to another user");
-			wire_finish(&bye, mark);
-			(void)!send(fd, bye.data, bye.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-			buf_release(&bye);
-			close(fd);
+			link_new(net, fd, &came, NULL, (const char *)text.data);
 		}
 		buf_release(&text);
 	}
@@ -390,6 +448,32 @@ static bool socket_lives(const struct sockaddr_un *at, socklen_t len)
 	return lives;
 }
 
+/* Others than its owner get to the socket if they are to be heard: who they are, the kernel says. */
+static mode_t socket_mode(const struct net *net)
+{
+	return net->d->settings->n_users ? 0666 : 0600;
+}
+
+/* Other users cannot be heard where they cannot go. */
+static void warn_of_closed_folders(const struct net *net, const char *path)
+{
+	char *copy = xstrdup(path);
+	struct stat st;
+	for (char *p = strrchr(copy, '/'); net->d->settings->n_users && p; p = strrchr(copy, '/')) {
+		*p = '\0';
+		if (lstat(*copy ? copy : "/", &st) < 0 || st.st_mode & S_IXOTH)
+			continue;
+		struct buf shown = {0};
+		text_show(&shown, bytes_of(copy));
+		log_warning("other users may be kept from the socket by the permissions of %.*s; "
+			    "choose another place with --socket", (int)shown.len,
+			    (const char *)shown.data);
+		buf_release(&shown);
+		break;
+	}
+	free(copy);
+}
+
 static bool listen_local(struct net *net, const char *path, struct buf *problem)
 {
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
@@ -429,13 +513,14 @@ static bool listen_local(struct net *net, const char *path, struct buf *problem)
 		}
 	}
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	mode_t before = umask(0177);
+	mode_t before = umask(0777 & ~socket_mode(net));
 	if (fd < 0 || bind(fd, (struct sockaddr *)&at, len) < 0 || listen(fd, 128) < 0)
 		r = -errno;
 	umask(before);
 	if (r < 0)
 		goto failed;
 	net->socket = xstrdup(path);
+	warn_of_closed_folders(net, path);
 	listener_add(net, fd, true);
 	return true;
 failed:
@@ -723,10 +808,28 @@ static void dial_connected(struct dial *dial, const struct replica_id *id)
 	ev_timer_stop(dial->net->d->loop, &dial->timer);
 }
 
+/* Is there a place for one more client? Others than the owner never take all of them. */
+static bool client_has_place(const struct link *l)
+{
+	const struct net *net = l->net;
+	size_t same = 0, others = 0;
+	if (l->local && is_owner(l->uid))
+		return net->clients < NET_CLIENTS_MAX;
+	for (const struct link *k = net->links; k; k = k->next) {
+		if (k->state != LINK_CLIENT || (k->local && is_owner(k->uid)))
+			continue;
+		others++;
+		same += k->local == l->local && k->proven == l->proven && k->uid == l->uid &&
+			(!l->proven || key_id_eq(&k->key, &l->key));
+	}
+	return others < NET_CLIENTS_MAX / 2 && same < NET_CLIENTS_EACH &&
+	       net->clients < NET_CLIENTS_MAX;
+}
+
 static void hello_of_client(struct link *l)
 {
 	struct net *net = l->net;
-	if (net->clients == NET_CLIENTS_MAX) {
+	if (!client_has_place(l)) {
 		link_bye(l, BYE_REFUSED, "too many clients are connected to this server");
 		return;
 	}
@@ -735,7 +838,7 @@ static void hello_of_client(struct link *l)
 	l->state = LINK_CLIENT;
 	conn_greeted(l->conn);
 	l->session = session_new(net->d->sessions, l->conn,
-				 l->proven && l->role == TRUST_VIEWER ? PARTY_VIEWER : PARTY_CLIENT);
+				 l->role == TRUST_VIEWER ? PARTY_VIEWER : PARTY_CLIENT);
 	listen_update(net);
 }
 
@@ -892,9 +995,7 @@ static void on_guest(struct link *l, const struct wire_frame *f)
 /* Who may speak there, as far as is known. */
 static unsigned parties_of(const struct link *l)
 {
-	if (l->local)
-		return PARTY_CLIENT;
-	if (!l->proven)
+	if (!l->proven && !l->local)
 		return l->dial ? PARTY_PEER : PARTY_PEER | PARTY_CLIENT;
 	switch (l->role) {
 	case TRUST_PEER:
@@ -969,41 +1070,50 @@ static void on_link_frame(struct conn *c, const struct wire_frame *f, void *ctx)
 		peer_frame(l->peer, f);
 	else
 		session_frame(l->session, f);
+	/* A client that asks and asks takes its answers first. Peers wait for each other in their own
+	 * ways: were neither read, nothing would move. */
+	if (l->state == LINK_CLIENT && conn_full(c) && !l->held) {
+		l->held = true;
+		conn_pause(c);
+	}
 }
 
 static void on_link_drained(struct conn *c, void *ctx)
 {
 	struct link *l = ctx;
-	(void)c;
+	if (l->held) {
+		l->held = false;
+		conn_resume(c);
+	}
 	daemon_touch(l->net->d); /* this turn's end sends on */
 }
 
-static struct link *link_new(struct net *net, int fd, bool local, struct dial *dial,
-			     const char *address)
+static void link_new(struct net *net, int fd, const struct came *from, struct dial *dial,
+		     const char *address)
 {
 	static const struct conn_callbacks callbacks = {
 		.on_frame = on_link_frame, .on_close = on_link_close, .on_drained = on_link_drained,
 	};
 	struct link *l = xcalloc(1, sizeof(*l));
-	*l = (struct link){.net = net, .local = local, .dial = dial, .next = net->links};
+	*l = (struct link){.net = net, .local = from->local, .uid = from->uid, .host = from->host,
+			   .role = from->role, .dial = dial, .next = net->links};
 	snprintf(l->address, sizeof(l->address), "%s", address);
 	if (l->next)
 		l->next->prev = l;
 	net->links = l;
 	net->n_links++;
-	net->strangers[local]++;
+	net->strangers[l->local]++;
 	l->since = ev_now(net->d->loop);
 	l->conn = conn_new(net->d->loop, fd, &callbacks, l);
 	if (dial)
 		dial->link = l;
-	struct tls_context *tls = local ? NULL : keyring_tls(net->d->keyring);
+	struct tls_context *tls = l->local ? NULL : keyring_tls(net->d->keyring);
 	if (tls)
 		l->tls = secure_start(l->conn, tls, dial != NULL,
 				      dial && dial->has_key ? &dial->key : NULL, on_link_ready, l);
 	else
-		hello_send(net, l->conn, TRUST_STRANGER);
+		hello_send(net, l->conn, l->role);
 	listen_update(net);
-	return l;
 }
 
 /* ---- dialing --------------------------------------------------------------------------- */
@@ -1102,7 +1212,7 @@ static void on_dial_io(struct ev_loop *loop, ev_io *w, int events)
 		dial_connect_failed(dial, error);
 		return;
 	}
-	(void)link_new(dial->net, fd, false, dial, dial->text);
+	link_new(dial->net, fd, &(struct came){.role = TRUST_STRANGER}, dial, dial->text);
 }
 
 /* Is the replica behind that address connected, or being dialed, by another way? */
@@ -1301,9 +1411,22 @@ static void dial_free(struct dial *dial)
 	free(dial);
 }
 
+/* Who may do something else at the local socket now is heard anew, or no more. */
+static void users_again(struct net *net)
+{
+	if (net->socket && chmod(net->socket, socket_mode(net)) < 0)
+		log_warning("the permissions of the socket cannot be changed: %s", strerror(errno));
+	if (net->socket)
+		warn_of_closed_folders(net, net->socket);
+	for (struct link *l = net->links; l; l = l->next)
+		if (l->local && l->state != LINK_LEAVING && user_role(net, l->uid) != l->role)
+			link_bye(l, BYE_REFUSED, "you may do something else here now than before");
+}
+
 void net_again(struct net *net)
 {
 	const struct settings *s = net->d->settings;
+	users_again(net);
 	for (size_t i = net->n_dials; i-- > 0;) {
 		struct dial *dial = net->dials[i];
 		if (!dial->named || is_named(net, dial))

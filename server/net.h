@@ -13,7 +13,8 @@ struct peer;
 
 enum {
 	NET_PEERS_MAX = 64,     /* connected at once; also the bound of their numbers */
-	NET_CLIENTS_MAX = 64,
+	NET_CLIENTS_MAX = 64,   /* half of them are for the owner of the server, ... */
+	NET_CLIENTS_EACH = 16,  /* ... and so many for any other user or key */
 	NET_STRANGERS_MAX = 32, /* without a hello yet, of TCP and of the local socket each */
 };
 

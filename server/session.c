@@ -816,7 +816,7 @@ void session_frame(struct session *s, const struct wire_frame *f)
 		m = message_check(f, s->party, PHASE_GREETED, why);
 	if (m < 0 && f->kind == WIRE_REQUEST && s->party == PARTY_VIEWER &&
 	    message_check(f, PARTY_CLIENT, PHASE_GREETED, why) >= 0) {
-		refuse(s, f->id, ERROR_REFUSED, "your key is trusted as viewer, which may only look");
+		refuse(s, f->id, ERROR_REFUSED, "you are a viewer here, and may only look");
 		return;
 	}
 	if (m < 0 && f->kind == WIRE_REQUEST) {

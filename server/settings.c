@@ -7,6 +7,7 @@
 #include "text.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,7 @@ static const char *const level_names[] = {
 struct given {
 	const char *config, *directory, *name, *state, *socket, *join;
 	bool check_config;
-	struct option_list listen, peers;
+	struct option_list listen, peers, local_clients, local_viewers;
 	int64_t trash_days, trash_percent, history_lines, rehash_days, tombstone_days, peer_entries;
 	int log_level;
 	bool plain, help, version;
@@ -50,6 +51,10 @@ static const struct option_def options[] = {
 	 .help = "index, key and trusted keys", .standard = "$XDG_STATE_HOME/tutti/NAME"},
 	{.name = "socket", .type = OPTION_TEXT, .argument = "PATH", FIELD(socket),
 	 .help = "local clients", .standard = "$XDG_RUNTIME_DIR/tutti/NAME.sock"},
+	{.name = "local-client", .type = OPTION_LIST, .argument = "USER", FIELD(local_clients),
+	 .help = "another user of this machine who may decide here"},
+	{.name = "local-viewer", .type = OPTION_LIST, .argument = "USER", FIELD(local_viewers),
+	 .help = "another user of this machine who may look, and decide nothing"},
 	{.name = "trash-days", .type = OPTION_NUMBER, .argument = "DAYS", FIELD(trash_days),
 	 .most = 36500, .help = "how long what a peer's change replaced is kept", .standard = "30"},
 	{.name = "trash-percent", .type = OPTION_NUMBER, .argument = "PERCENT", FIELD(trash_percent),
@@ -239,6 +244,47 @@ static bool take_peers(struct settings *s, const struct option_list *list, struc
 	return true;
 }
 
+/* A name, or a number where nobody has it as a name. */
+static bool user_of(const char *text, uid_t *uid, const char **why)
+{
+	char room[16384];
+	struct passwd entry, *found = NULL;
+	int error = getpwnam_r(text, &entry, room, sizeof(room), &found);
+	*why = "there is no such user here";
+	if (found) {
+		*uid = found->pw_uid;
+		return true;
+	}
+	size_t digits = strspn(text, "0123456789");
+	uint64_t number = digits && !text[digits] && digits <= 10 ? strtoull(text, NULL, 10) : UINT32_MAX;
+	if (number < UINT32_MAX) { /* the last one means nobody, to the kernel */
+		*uid = (uid_t)number;
+		return true;
+	}
+	if (error && error != ENOENT && error != ESRCH)
+		*why = strerror(error);
+	return false;
+}
+
+static bool take_users(struct settings *s, const struct option_list *list, const char *option, bool view,
+		       struct buf *out)
+{
+	s->users = xrealloc(s->users, s->n_users + list->n + 1, sizeof(*s->users));
+	for (size_t i = 0; i < list->n; i++) {
+		struct settings_user u = {.views = view};
+		const char *why;
+		if (!user_of(list->text[i], &u.uid, &why))
+			return wrong_address(out, option, list->text[i], why);
+		for (size_t k = 0; k < s->n_users; k++)
+			if (s->users[k].uid == u.uid)
+				return wrong_address(out, option, list->text[i], "given twice");
+		if (s->n_users == SETTINGS_USERS_MAX)
+			return wrong(out, "--%s: more than %d users", option, SETTINGS_USERS_MAX);
+		s->users[s->n_users++] = u;
+	}
+	return true;
+}
+
 /* The string is a secret: never on the command line, which everybody can see. */
 static bool take_invitation(struct settings *s, const char *from, struct buf *out)
 {
@@ -303,7 +349,10 @@ static bool take_all(struct settings *s, const struct given *g, const struct opt
 	s->trash_percent = (unsigned)g->trash_percent;
 	s->history_lines = (size_t)g->history_lines;
 	return take_listen(s, g->listen.n ? &g->listen : &standard, out) &&
-	       take_peers(s, &g->peers, out) && take_invitation(s, g->join, out);
+	       take_peers(s, &g->peers, out) &&
+	       take_users(s, &g->local_clients, "local-client", false, out) &&
+	       take_users(s, &g->local_viewers, "local-viewer", true, out) &&
+	       take_invitation(s, g->join, out);
 }
 
 static void add_help(struct buf *out)
@@ -477,6 +526,10 @@ int settings_again(struct settings *s, int argc, char **argv, struct settings *o
 	s->n_peers = fresh.n_peers;
 	fresh.peers = NULL;
 	fresh.n_peers = 0;
+	struct settings_user *users = s->users;
+	s->users = fresh.users;
+	s->n_users = fresh.n_users;
+	fresh.users = users;
 	settings_release(&fresh);
 	return 0;
 }
@@ -494,6 +547,7 @@ void settings_release(struct settings *s)
 		free(s->peers[i].text);
 	free(s->listen);
 	free(s->peers);
+	free(s->users);
 	invitation_release(&s->invitation);
 	*s = (struct settings){0};
 }

@@ -7,7 +7,12 @@
 #include "log.h"
 #include "options.h"
 
-enum { SETTINGS_NAME_MAX = 32, SETTINGS_ADDRESSES_MAX = 64, SETTINGS_PORT = 7075 };
+#include <sys/types.h>
+
+enum {
+	SETTINGS_NAME_MAX = 32, SETTINGS_ADDRESSES_MAX = 64, SETTINGS_PORT = 7075,
+	SETTINGS_USERS_MAX = 64,
+};
 
 struct settings_address {
 	char *text; /* as it was written */
@@ -20,6 +25,12 @@ struct settings_peer {
 	struct endpoint to; /* with an ID, an address, or both */
 };
 
+/* Another user of this machine who may use the local socket. */
+struct settings_user {
+	uid_t uid;
+	bool views; /* may only look */
+};
+
 struct settings {
 	char *directory; /* the root, as it was written */
 	char *name;      /* 1 to SETTINGS_NAME_MAX bytes of UTF-8, all visible, no '/' */
@@ -30,6 +41,8 @@ struct settings {
 	size_t n_listen;
 	struct settings_peer *peers;
 	size_t n_peers;
+	struct settings_user *users; /* each once */
+	size_t n_users;
 	unsigned trash_days;     /* things stay in the trash so long */
 	unsigned trash_percent;  /* of the disk: as long as they take no more */
 	size_t history_lines;    /* of the journal */
@@ -56,7 +69,7 @@ void settings_release(struct settings *s);
  * in `problem` one sentence, if one has none, or (with plain) one that is not on loopback. */
 bool settings_look_up(struct settings *s, struct buf *problem);
 
-/* Reads everything again, as on SIGHUP. What can be changed while a server runs (peers, log level,
+/* Reads everything again, as on SIGHUP. What can be changed while a server runs (peers, users, log level,
  * trash, history, rehash, tombstones) moves into `s`; the old peers, if they are others, to `old`, which is released
  * by the caller. 0, or -EINVAL and nothing has changed. `out`: one line for each thing that was wrong or
  * takes effect at the next start only. */

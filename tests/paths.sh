@@ -26,6 +26,7 @@ server/confine.o      syscall      Landlock has no functions in the C library
 server/deeds.o        open         a file of the state directory
 server/deeds.o        rename       a file of the state directory
 server/intents.o      open         /proc/sys/kernel/random/boot_id
+server/net.o          chmod        the local socket, when other users may come or no more
 server/net.o          lstat        the local socket, at a path of the settings
 server/net.o          mkdir        the folder of the local socket
 server/net.o          unlink       the local socket

@@ -91,7 +91,7 @@ static char line[4096];
 
 static bool parse(const char *given)
 {
-	char *argv[24];
+	char *argv[40];
 	forget();
 	snprintf(line, sizeof(line), "%s", given);
 	return options_parse(&set, split(line, argv), argv, &got, &words, &said);
@@ -272,7 +272,7 @@ static char file[64];
 /* Reads a file with that text, then a command line on top of it. */
 static bool read_file(const char *content, const char *given)
 {
-	char *argv[24];
+	char *argv[40];
 	forget();
 	strcpy(file, "tutti-options-XXXXXX");
 	int fd = mkstemp(file);
@@ -509,7 +509,7 @@ static struct settings settings;
 
 static enum settings_result serve(const char *given)
 {
-	char *argv[24];
+	char *argv[40];
 	settings_release(&settings);
 	buf_clear(&said);
 	snprintf(line, sizeof(line), "%s", given);
@@ -550,7 +550,8 @@ START_TEST(settings_take_what_is_given)
 {
 	ck_assert_int_eq(serve("-nx|-l127.0.0.1:0|-l|[::1]:0|-p|localhost:1|--peer=127.0.0.1:2|"
 			       "--state=/s|--socket|/k|--plain|--trash-days=0|--trash-percent|90|"
-			       "--history-lines=7|--rehash-days=0|--tombstone-days=1|--peer-entries=9|--log-level=debug|--|-d"),
+			       "--history-lines=7|--rehash-days=0|--tombstone-days=1|--peer-entries=9|--local-client=root|--local-viewer=65534|--local-viewer|7|"
+			       "--log-level=debug|--|-d"),
 			 SETTINGS_RUN);
 	ck_assert_str_eq(settings.directory, "-d");
 	ck_assert_str_eq(settings.state, "/s");
@@ -564,6 +565,10 @@ START_TEST(settings_take_what_is_given)
 	ck_assert_uint_eq(settings.rehash_days, 0);
 	ck_assert_uint_eq(settings.tombstone_days, 1);
 	ck_assert_uint_eq(settings.peer_entries, 9);
+	ck_assert_uint_eq(settings.n_users, 3);
+	ck_assert(settings.users[0].uid == 0 && !settings.users[0].views);
+	ck_assert(settings.users[1].uid == 65534 && settings.users[1].views);
+	ck_assert(settings.users[2].uid == 7 && settings.users[2].views);
 	ck_assert_uint_eq(settings.trash_percent, 90);
 	ck_assert_uint_eq(settings.history_lines, 7);
 	ck_assert_int_eq(serve("-nx|-l127.0.0.1:0|-l127.0.0.1:0|d"), SETTINGS_RUN);
@@ -654,6 +659,11 @@ static const struct {
 	{"-n|x|--rehash-days=3651|d", "expected a whole number, 0 to 3650"},
 	{"-n|x|--peer-entries=0|d", "peer-entries: at least 1"},
 	{"-n|x|--peer-entries=1000000001|d", "expected a whole number, 0 to 1000000000"},
+	{"-n|x|--local-viewer=no such user|d", "--local-viewer no such user: there is no such user here"},
+	{"-n|x|--local-client=4294967295|d", "--local-client 4294967295: there is no such user here"},
+	{"-n|x|--local-client=4294967296|d", "there is no such user here"},
+	{"-n|x|--local-client=-1|d", "there is no such user here"},
+	{"-n|x|--local-client=root|--local-viewer=0|d", "--local-viewer 0: given twice"},
 	{"-n|x|--tombstone-days=36501|d", "expected a whole number, 0 to 36500"},
 	{"-n|x|--trash-days=36501|d", "expected a whole number, 0 to 36500"},
 	{"-n|x|--trash-percent=-1|d", "expected a whole number, 0 to 90"},

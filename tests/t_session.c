@@ -8,9 +8,13 @@
 #include <check.h>
 #include <errno.h>
 #include <ev.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -916,6 +920,70 @@ START_TEST(the_socket_is_ours_alone)
 }
 END_TEST
 
+/* Answers that nobody takes cost the server little: it reads no more requests until they are taken. */
+START_TEST(who_asks_without_end_waits_for_the_answers)
+{
+	enum { BATCH = 64, ENOUGH = 4000, STALLED_MS = 1000 };
+	put_many(300);
+	begin(NULL);
+	settle();
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s", address);
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	ck_assert_int_eq(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	struct buf b = {0};
+	size_t mark = wire_begin_notification(&b, "hello");
+	wire_map(&b, 3);
+	wire_put_uint(&b, "proto", 1);
+	wire_put_text(&b, "role", "client");
+	wire_put_text(&b, "name", "greedy");
+	wire_finish(&b, mark);
+	mark = wire_begin_request(&b, 0, "table.open");
+	wire_map(&b, 1);
+	wire_put_text(&b, "sort", "name");
+	wire_finish(&b, mark);
+	size_t asked = 1, n = 0;
+	bool stalled = false;
+	while (asked < ENOUGH && !stalled) {
+		for (size_t i = 0; i < BATCH; i++, asked++) {
+			mark = wire_begin_request(&b, (uint32_t)asked, "table.window");
+			wire_map(&b, 3);
+			wire_put_uint(&b, "table", 1);
+			wire_put_uint(&b, "first", 0);
+			wire_put_uint(&b, "rows", 300);
+			wire_finish(&b, mark);
+		}
+		for (size_t done = 0; done < b.len && !stalled;) {
+			struct pollfd f = {.fd = fd, .events = POLLOUT};
+			stalled = poll(&f, 1, STALLED_MS) == 0;
+			ck_assert_int_eq(f.revents & (POLLERR | POLLHUP), 0);
+			ssize_t w = stalled ? 0 : write(fd, b.data + done, b.len - done);
+			ck_assert(w >= 0 || errno == EAGAIN);
+			done += w > 0 ? (size_t)w : 0;
+			n += w > 0 ? (size_t)w : 0;
+		}
+		buf_clear(&b);
+	}
+	buf_release(&b);
+	/* Requests wait in the socket, not in the server, which goes on with others. */
+	ck_assert(stalled);
+	drop(plain("status"));
+	/* And whoever takes the answers gets all that were asked for in time. */
+	static uint8_t bytes[1 << 16];
+	size_t got = 0;
+	struct pollfd f = {.fd = fd, .events = POLLIN};
+	while (poll(&f, 1, STALLED_MS) > 0) {
+		ssize_t r = read(fd, bytes, sizeof(bytes));
+		ck_assert_int_gt(r, 0);
+		got += (size_t)r;
+	}
+	size_t answers = (asked - BATCH) * 300 * 30; /* at least so long */
+	ck_assert_msg(got > answers, "%zu bytes of answers to %zu requests (%zu bytes)", got, asked, n);
+	close(fd);
+}
+END_TEST
+
 START_TEST(a_wait_that_is_left_does_no_harm)
 {
 	put_many(50);
@@ -955,6 +1023,7 @@ int main(void)
 	tcase_add_test(t, events_of_another_run_are_a_gap);
 	tcase_add_test(t, clients_are_counted);
 	tcase_add_test(t, the_socket_is_ours_alone);
+	tcase_add_test(t, who_asks_without_end_waits_for_the_answers);
 	tcase_add_test(t, a_wait_that_is_left_does_no_harm);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);

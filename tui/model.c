@@ -116,8 +116,8 @@ bool model_allows(struct model *m, enum action a)
 	bool allowed = model_offers(m, a);
 	if (!allowed)
 		model_say(m, LOOK_PLAIN, m->readonly ? "Not with --readonly"
-						     : "The server trusts this program's key as "
-						       "viewer, which may only look");
+						     : "To this server you are a viewer, "
+						       "which may only look");
 	return allowed;
 }
 

@@ -66,7 +66,7 @@ enum { TAG_FILES = 1, TAG_CONFLICTS, TAG_MODEL, TAG_EXPORT };
 
 struct model {
 	bool ascii, readonly;
-	bool viewer;       /* the server trusts our key as one that may only look */
+	bool viewer;       /* the server lets us look only */
 	int64_t now;       /* ns since 1970; the program keeps it */
 	int64_t ticks_ms;  /* a clock that only goes forward; the program keeps it */
 	unsigned todo;
