@@ -867,6 +867,19 @@ static bool replica_is_its_own(struct link *l, const struct replica_id *id)
 	return false;
 }
 
+/* Who has a key that is trusted as a peer's keeps its name, whoever else comes under it. The key that is
+ * coming may come with another index. */
+static void guard_names(struct net *net, const struct key_id *coming)
+{
+	const struct trust *trust = keyring_trust(net->d->keyring);
+	struct engine *e = net->d->engine;
+	for (size_t i = 1; i < engine_replicas(e); i++) {
+		const struct key_id *of = trust_key_of(trust, &engine_ids(e)[i]);
+		engine_guard(e, (rep_t)i, of && is_peer_role(trust_role(trust, of)) &&
+					  !(coming && key_id_eq(of, coming)));
+	}
+}
+
 static void hello_of_peer(struct link *l, const struct wire_frame *f)
 {
 	struct net *net = l->net;
@@ -919,8 +932,10 @@ static void hello_of_peer(struct link *l, const struct wire_frame *f)
 	memcpy(named, name.p, name.len);
 	named[name.len] = '\0';
 	const char *address = l->dial ? l->dial->text : l->address;
+	guard_names(net, l->proven ? &l->key : NULL);
 	int r = number == NET_PEERS_MAX ? -EMFILE
 		: engine_peer_up(daemon_feed(d), number, &id, named, address, seq);
+	guard_names(net, NULL);
 	if (r < 0) {
 		link_bye(l, BYE_REFUSED, r == -EMFILE ? "too many servers are connected"
 						       : "connected already");
@@ -1456,6 +1471,7 @@ void net_again(struct net *net)
 void net_key_changed(struct net *net, const struct key_id *id)
 {
 	const struct trust_key *key = trust_find(keyring_trust(net->d->keyring), id);
+	guard_names(net, NULL);
 	enum trust_role role = trust_role(keyring_trust(net->d->keyring), id);
 	for (struct link *l = net->links; l; l = l->next) {
 		if (l->state == LINK_LEAVING || !l->proven || !key_id_eq(&l->key, id) ||
@@ -1585,6 +1601,7 @@ failed:
 void net_start(struct net *net)
 {
 	net->accepting = true;
+	guard_names(net, NULL);
 	listen_update(net);
 	for (size_t i = 0; i < net->n_dials; i++)
 		dial_start(net->dials[i]);

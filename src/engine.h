@@ -214,6 +214,9 @@ void engine_peer_reader(struct engine *e, unsigned peer);
 /* The same the other way round: this peer says that it takes no changes from here. */
 void engine_peer_deaf(struct engine *e, unsigned peer);
 void engine_peer_down(struct engine *e, unsigned peer);
+/* A replica of which the caller knows whose it is: it is not given up for gone because another one comes under
+ * its name. Else that is what a replica looks like that has lost its index. */
+void engine_guard(struct engine *e, rep_t rep, bool guarded);
 
 void engine_peer_sync(struct engine *e, unsigned peer, const struct seen *seen, size_t n);
 

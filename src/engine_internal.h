@@ -239,6 +239,7 @@ struct replica {
 	bool member, reachable;
 	enum { NOTED_NOT, NOTED_STORING, NOTED } noted; /* is it in the index that it is a member? */
 	bool retired;               /* it lost its index, and has another id now */
+	bool guarded;               /* engine_guard() */
 	uint64_t made, weight;      /* by what it said: paths that were not known, bytes of states */
 };
 

@@ -101,6 +101,8 @@ static void retire_same_name(struct engine *e, rep_t rep)
 		if (a_stays && b_stays)
 			continue;
 		bool a_goes = b_stays || (!a_stays && a->report_n < b->report_n);
+		if (a_goes ? a->guarded : b->guarded)
+			continue;
 		struct replica *stays = &e->reps[a_goes ? rep : i];
 		const struct replica *goes = a_goes ? a : b;
 		if (stays->report_n < goes->report_n) {
@@ -152,6 +154,12 @@ int engine_peer_up(struct engine *e, unsigned peer, const struct replica_id *id,
 void engine_peer_reader(struct engine *e, unsigned peer)
 {
 	peer_of(e, peer)->reader = true;
+}
+
+void engine_guard(struct engine *e, rep_t rep, bool guarded)
+{
+	assert(rep < e->n_reps);
+	e->reps[rep].guarded = guarded;
 }
 
 void engine_peer_deaf(struct engine *e, unsigned peer)
@@ -438,6 +446,11 @@ int engine_peer_have(struct engine *e, unsigned peer, rep_t rep, uint64_t to, ui
 	return 0;
 }
 
+/* Numbers of reports are times, so that they grow over starts. A clock that is far ahead, and a peer that says
+ * one in the name of another, must leave room to go on. */
+#define REPORT_CLOCK_MAX ((uint64_t)3 << 60) /* the year 2079 */
+#define REPORT_TOLD_MAX (REPORT_CLOCK_MAX + ((uint64_t)1 << 59))
+
 static uint64_t report_print(const struct report *r)
 {
 	uint64_t n[] = {r->pending, r->pending_bytes, r->files, r->bytes, r->n_problems, r->n_held, r->n_links};
@@ -457,6 +470,8 @@ int engine_peer_report(struct engine *e, unsigned peer, const struct report *in,
 		*why = "report number out of range";
 		return -EPROTO;
 	}
+	if (in->n > REPORT_TOLD_MAX && !replica_id_eq(&in->id, &e->ids[p->rep]))
+		return 0;
 	int num = engine_intern(e, &in->id);
 	if (num < 0) {
 		*why = "too many replicas";
@@ -641,6 +656,8 @@ static void report_number(struct engine *e)
 		return;
 	e->report_print = print;
 	uint64_t n = e->wall_ns > 0 ? (uint64_t)e->wall_ns : 0;
+	if (n > REPORT_CLOCK_MAX)
+		n = REPORT_CLOCK_MAX;
 	e->reps[0].report_n = n > e->reps[0].report_n ? n : e->reps[0].report_n + 1;
 }
 

@@ -1310,6 +1310,85 @@ START_TEST(a_number_given_twice_is_told_once)
 }
 END_TEST
 
+/* What `e` says of itself next, to the peer 0; its number. */
+static uint64_t own_report(struct engine *e)
+{
+	struct action a;
+	static uint64_t mono_ms;
+	uint64_t n = 0;
+	engine_time(e, INT64_MAX, mono_ms += 100000);
+	while (engine_next(e, &a))
+		if (a.type == ACT_REPORT && a.rep == 0)
+			n = engine_report(e, 0).n;
+	return n;
+}
+
+/* Numbers of reports have an end. A peer that says one in the name of another, or a clock that is far ahead,
+ * leaves room to go on: else the next report would end the connection of an honest server. */
+START_TEST(a_report_never_comes_to_the_last_number)
+{
+	struct engine_config config = {{{1}}, "me", 0, 1, 1};
+	struct engine *e = engine_new(&config);
+	struct replica_id liar = {{2}}, other = {{3}};
+	const char *why;
+	engine_start(e, true);
+	ck_assert_int_eq(engine_peer_up(e, 0, &liar, "liar", "", 0), 0);
+	uint64_t n = own_report(e);
+	ck_assert_uint_gt(n, 0);
+	ck_assert_uint_lt(n, COUNTER_MAX - 1000000);
+	struct report of_me = {.id = {{1}}, .n = COUNTER_MAX, .files = 1};
+	ck_assert_int_eq(engine_peer_report(e, 0, &of_me, &why), 0);
+	engine_halt(e, "something else to tell");
+	uint64_t next = own_report(e);
+	ck_assert_uint_gt(next, n);
+	ck_assert_uint_lt(next, COUNTER_MAX - 1000000);
+	/* Nor is such a word about somebody else kept and handed on. */
+	struct report of_other = {.id = other, .n = COUNTER_MAX, .name = bytes_of("other"), .files = 7};
+	ck_assert_int_eq(engine_peer_report(e, 0, &of_other, &why), 0);
+	of_other.n = next;
+	of_other.files = 8;
+	ck_assert_int_eq(engine_peer_report(e, 0, &of_other, &why), 0);
+	ck_assert_uint_eq(engine_replica(e, (rep_t)engine_intern(e, &other)).files, 8);
+	/* What it says of itself ends with the numbers. */
+	struct report of_liar = {.id = liar, .n = COUNTER_MAX};
+	ck_assert_int_eq(engine_peer_report(e, 0, &of_liar, &why), 0);
+	of_liar.n++;
+	ck_assert_int_eq(engine_peer_report(e, 0, &of_liar, &why), -EPROTO);
+	engine_free(e);
+}
+END_TEST
+
+/* Whoever takes the name of another replica does not push it out, if that one belongs to a key that is
+ * trusted: its deletions would be forgotten too early, and its column gone. */
+START_TEST(a_name_is_not_taken_from_who_is_known)
+{
+	for (int guarded = 0; guarded < 2; guarded++) {
+		struct engine_config config = {{{1}}, "me", 0, 1, 1};
+		struct engine *e = engine_new(&config);
+		struct replica_id nas = {{2}}, thief = {{3}}, told = {{4}};
+		const char *why;
+		engine_start(e, true);
+		ck_assert_int_eq(engine_peer_up(e, 0, &nas, "nas", "", 0), 0);
+		rep_t rep = (rep_t)engine_intern(e, &nas);
+		engine_guard(e, rep, guarded);
+		engine_peer_down(e, 0);
+		ck_assert_int_eq(engine_peer_up(e, 1, &thief, "thief", "", 0), 0);
+		struct report report = {.id = told, .n = 2, .name = bytes_of("nas")};
+		ck_assert_int_eq(engine_peer_report(e, 1, &report, &why), 0);
+		ck_assert_int_eq(engine_replica(e, rep).member, guarded);
+		engine_peer_down(e, 1);
+		ck_assert_int_eq(engine_peer_up(e, 1, &thief, "nas", "", 0), 0);
+		ck_assert_int_eq(engine_replica(e, rep).member, guarded);
+		/* It has a new key, say: then the old one goes. */
+		engine_guard(e, rep, false);
+		engine_peer_down(e, 1);
+		ck_assert_int_eq(engine_peer_up(e, 1, &thief, "nas", "", 0), 0);
+		ck_assert(!engine_replica(e, rep).member);
+		engine_free(e);
+	}
+}
+END_TEST
+
 START_TEST(a_peer_may_bring_only_so_many_bytes)
 {
 	struct engine_config config = {{{1}}, "me", 0, 1, 1};
@@ -1468,6 +1547,8 @@ int main(void)
 	tcase_add_test(rules, a_peer_may_bring_only_so_much);
 	tcase_add_test(rules, a_number_given_twice_is_told_once);
 	tcase_add_test(rules, a_peer_may_bring_only_so_many_bytes);
+	tcase_add_test(rules, a_report_never_comes_to_the_last_number);
+	tcase_add_test(rules, a_name_is_not_taken_from_who_is_known);
 	tcase_add_test(rules, ids_of_strangers_leave_places_for_peers);
 	tcase_add_test(rules, a_new_id_is_not_talked_away);
 	tcase_add_test(rules, old_index_is_recognised);
