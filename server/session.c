@@ -276,8 +276,6 @@ static void pack_note(struct daemon *d, node_t n, const struct row *row, struct 
 		? transfers_percent(d->transfers, path) : -1;
 	if (percent >= 0)
 		buf_addf(&note, "%d%%", percent);
-	else if (row->state < ROW_CONFLICT && settles_is_open_again(d->settles, n, path))
-		buf_addf(&note, "conflict, taken back");
 	else
 		engine_note(d->engine, n, &note);
 	status_put_str(out, (struct bytes){note.data, note.len}, 1024);
@@ -308,9 +306,7 @@ static void pack_row(struct daemon *d, const struct columns *c, const struct vie
 	wire_uint(out, row.kind);
 	wire_uint(out, row.kind == KIND_DIR ? below.bytes : row.size);
 	wire_int(out, row.mtime);
-	bool again = row.kind != KIND_DIR && row.state < ROW_CONFLICT &&
-		     settles_is_open_again(d->settles, n, p);
-	wire_text(out, again ? row_state_text(ROW_CONFLICT) : state_word(&row, &below));
+	wire_text(out, state_word(&row, &below));
 	pack_cells(d, c, n, out);
 	pack_note(d, n, &row, p, out);
 	wire_uint(out, flags);
@@ -749,8 +745,7 @@ static void on_row(struct session *s, uint32_t id, const msgpack_object *params)
 	wire_put_uint(&map, "mode", target ? target->mode.bits & MODE_BITS : 0);
 	wire_key(&map, "replicas");
 	pack_holders(d, n, r, &map);
-	bool again = row.state < ROW_CONFLICT && settles_is_open_again(d->settles, n, path);
-	wire_put_text(&map, "state", again ? row_state_text(ROW_CONFLICT) : state_word(&row, &below));
+	wire_put_text(&map, "state", state_word(&row, &below));
 	wire_key(&map, "reason");
 	pack_note(d, n, &row, path, &map);
 	wire_key(&map, "events");
@@ -1093,6 +1088,7 @@ void sessions_turn(struct sessions *all, bool dirty)
 {
 	if (dirty) {
 		status_follow(all->d);
+		settles_follow(all->d->settles);
 		for (struct session *s = all->first; s; s = s->next) {
 			s->status_due = true;
 			for (size_t i = 0; i < s->n_views; i++)

@@ -160,27 +160,39 @@ static bool is_open_again(const struct settles *all, const struct deed *deed, no
 	return v.n > 0;
 }
 
-size_t settles_open_again(struct settles *all)
+/* The names of all these, each once: the caller's to free. */
+static size_t open_again(const struct settles *all, node_t **out)
 {
 	size_t n = 0;
+	*out = xcalloc(all->deeds.n + 1, sizeof(**out));
 	for (size_t i = 0; i < all->deeds.n; i++) {
 		const struct deed *deed = &all->deeds.items[i];
-		if (deed->state == DEED_UNDONE)
-			n += is_open_again(all, deed, tree_find(engine_tree(all->d->engine),
-								deed->files[0].path));
+		if (deed->state != DEED_UNDONE)
+			continue;
+		node_t at = tree_find(engine_tree(all->d->engine), deed->files[0].path);
+		bool known = at == NODE_NONE;
+		for (size_t k = 0; k < n && !known; k++)
+			known = (*out)[k] == at;
+		if (!known && is_open_again(all, deed, at))
+			(*out)[n++] = at;
 	}
 	return n;
 }
 
-bool settles_is_open_again(const struct settles *all, node_t at, struct bytes path)
+size_t settles_open_again(const struct settles *all)
 {
-	for (size_t i = 0; i < all->deeds.n; i++) {
-		const struct deed *deed = &all->deeds.items[i];
-		if (deed->state == DEED_UNDONE && bytes_eq(deed->files[0].path, path) &&
-		    is_open_again(all, deed, at))
-			return true;
-	}
-	return false;
+	node_t *nodes;
+	size_t n = open_again(all, &nodes);
+	free(nodes);
+	return n;
+}
+
+void settles_follow(const struct settles *all)
+{
+	node_t *nodes;
+	size_t n = open_again(all, &nodes);
+	engine_reopened(all->d->engine, nodes, n);
+	free(nodes);
 }
 
 /* Whose it is: of one that was taken back, whose it was before. */

@@ -16,9 +16,9 @@ void settles_free(struct settles *all); /* after the workers have stopped */
 /* The answer to `conflicts`: one map. */
 void settles_pack(struct settles *all, const msgpack_object *params, struct buf *out);
 /* Conflicts that were settled and taken back, which the engine does not count. */
-size_t settles_open_again(struct settles *all);
-/* Is the one with the name `path` (its node: at) among those? */
-bool settles_is_open_again(const struct settles *all, node_t at, struct bytes path);
+size_t settles_open_again(const struct settles *all);
+/* Tells the engine of these, so that their rows show it: to be called when it may have changed. */
+void settles_follow(const struct settles *all);
 
 /* `resolve` and `undo`: each answers the asker, now or when it is done. */
 void settles_resolve(struct settles *all, struct asker *asker, const msgpack_object *params);

@@ -966,7 +966,7 @@ void engine_free(struct engine *e)
 	                          &e->no_holder, &e->unstored};
 	for (size_t i = 0; i < ARRAY_LEN(queues); i++)
 		queue_release(queues[i]);
-	struct nodemap *maps[] = {&e->busy, &e->busy_due, &e->unreadable, &e->origin, &e->moved_dir};
+	struct nodemap *maps[] = {&e->busy, &e->busy_due, &e->unreadable, &e->origin, &e->reopened, &e->moved_dir};
 	for (size_t i = 0; i < ARRAY_LEN(maps); i++)
 		nodemap_release(maps[i]);
 	struct buf *bufs[] = {&e->scratch, &e->text, &e->rep_text};

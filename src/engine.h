@@ -358,6 +358,10 @@ uint64_t engine_stamp(const struct engine *e, node_t n);
 size_t engine_conflicts(const struct engine *e, node_t under, struct bytes after, node_t *out,
                         size_t max);
 
+/* These and no others (by number, each once) are shown as conflicts although their heads are none: people
+ * settled them, and took that back. The caller knows which, and tells it whenever it may be others. */
+void engine_reopened(struct engine *e, const node_t *nodes, size_t n);
+
 /* Reasons: calls back for each problem of each replica, until it returns false. What keeps a whole replica
  * from taking part is a problem of its root, "". */
 void engine_problems(const struct engine *e, bool (*cb)(void *ctx, rep_t rep, const struct problem *p),

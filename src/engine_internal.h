@@ -354,6 +354,8 @@ struct engine {
 	struct nodemap busy_due;    /* node -> when it is looked at, ms */
 	struct nodemap unreadable;  /* node -> ms until it is tried again, the last time */
 	struct nodemap origin;      /* conflict copy -> the path that it belongs to */
+	struct nodemap reopened;    /* engine_reopened(): -> the number of the call that said so last */
+	uint64_t reopenings;
 	struct nodemap moved_dir;   /* new folder -> index of its move << 32 | old folder */
 	struct move *moves;
 	size_t n_moves, moves_cap;

@@ -38,7 +38,7 @@ static enum row_state state_of(const struct engine *e, node_t n)
 		return ROW_HELD;
 	if (s->kind == KIND_OTHER || s->leftover)
 		return ROW_NOT_CARRIED;
-	if (in_conflict(e, n))
+	if (in_conflict(e, n) || nodemap_get(&e->reopened, n))
 		return ROW_CONFLICT;
 	if (!node_live(e, n))
 		return ROW_DELETED;
@@ -205,7 +205,7 @@ void engine_note(const struct engine *e, node_t n, struct buf *out)
 		buf_addf(out, s->leftover ? "holds what is not carried" : "not carried");
 		return;
 	case ROW_CONFLICT:
-		buf_addf(out, "conflict");
+		buf_addf(out, in_conflict(e, n) ? "conflict" : "conflict, taken back");
 		return;
 	case ROW_DELETED: {
 		const struct state *t = target_of(e, n);
@@ -237,6 +237,28 @@ void engine_note(const struct engine *e, node_t n, struct buf *out)
 	if (dir && below.unsynced)
 		buf_addf(out, "%u left%s%s", below.unsynced, below.worst >= ROW_HELD ? ", " : "",
 			 below.worst >= ROW_HELD ? row_state_text((enum row_state)below.worst) : "");
+}
+
+void engine_reopened(struct engine *e, const node_t *nodes, size_t n)
+{
+	e->reopenings++;
+	for (size_t i = 0; i < n; i++) {
+		bool news = !nodemap_get(&e->reopened, nodes[i]);
+		if (news)
+			rows_begin(e->rows, nodes[i]);
+		nodemap_put(&e->reopened, nodes[i], e->reopenings);
+		if (news)
+			rows_end(e->rows, nodes[i]);
+	}
+	for (size_t i = 0; e->reopened.n > n && i < e->reopened.cap;) {
+		struct nodemap_item it = e->reopened.items[i++];
+		if (it.node == NODE_NONE || it.value == e->reopenings)
+			continue;
+		rows_begin(e->rows, it.node);
+		nodemap_remove(&e->reopened, it.node);
+		rows_end(e->rows, it.node);
+		i = 0; /* what is left has other places now */
+	}
 }
 
 const struct state *engine_target(const struct engine *e, node_t n)

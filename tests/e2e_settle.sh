@@ -112,6 +112,8 @@ is "$copy" 'two.txt by A' || fail 'what came back is something else'
 ask A status --json | grep -q '"conflicts":1' || fail 'status does not count it'
 ask A list --filter two.txt | grep 'two.txt' | grep -q 'conflict, taken back' ||
 	fail "its row does not say so: $(ask A list --filter two.txt)"
+ask A list --filter state:conflict --json | grep -q '"path":"two.txt"' || fail 'the filter does not find it'
+[ -z "$(ask B list --filter state:conflict --json)" ] || fail 'B shows it as a conflict'
 settled 'taken back'
 
 # ---- a copy, by the name of its replica; of one that was taken back ----
@@ -119,6 +121,7 @@ ask A resolve two.txt --keep A
 await 'the copy to take the name' is two.txt 'two.txt by A'
 await 'the copy to be gone' missing "$copy"
 await 'no conflict to be left' no_conflicts
+[ -z "$(ask A list --filter state:conflict --json)" ] || fail 'it is shown as a conflict still'
 settled "a copy is kept by its replica's name"
 
 # over a restart

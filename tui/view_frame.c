@@ -333,11 +333,6 @@ static void position_words(const struct model *m, struct buf *left)
 	if (m->view == VIEW_CONFLICTS)
 		buf_addf(left, "conflicts ");
 	buf_addf(left, "%s by %s", t->query.tree ? "tree" : "flat", table_sort_text(t->query.sort));
-	/* Those whose settling was taken back are no rows here. */
-	if (m->view == VIEW_CONFLICTS && t->known && m->news.status.conflicts > t->total) {
-		format_count(at, m->news.status.conflicts - t->total);
-		buf_addf(left, " -- c shows %s more", at);
-	}
 	if (m->marks.n > 0) {
 		char size[40];
 		format_count(at, m->marks.n);

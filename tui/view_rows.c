@@ -127,12 +127,7 @@ static void empty_words(const struct model *m, struct buf *out)
 	} else if (!t->known) {
 		buf_addf(out, "Reading the table ...");
 	} else if (m->view == VIEW_CONFLICTS) {
-		/* The server counts those as well whose settling was taken back. */
-		buf_addf(out, "No row is in conflict");
-		if (st->conflicts > 0)
-			buf_addf(out, ", but %llu can be settled: c shows %s",
-				 (unsigned long long)st->conflicts, st->conflicts == 1 ? "it" : "them");
-		buf_add_char(out, '.');
+		buf_addf(out, "No row is in conflict.");
 	} else if (t->filter.len > 0) {
 		buf_addf(out, "Nothing matches \"");
 		show(out, buf_bytes(&t->filter), m->ascii);
