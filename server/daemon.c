@@ -352,11 +352,15 @@ static bool begin_store(struct daemon *d)
 {
 	char *error = NULL;
 	struct replica_id id;
+	bool served = root_id(d->root)[0];
 	if (getrandom(id.b, sizeof(id.b), 0) != (ssize_t)sizeof(id.b))
 		return cannot("no random numbers can be had");
-	if (!root_id(d->root)[0] && root_mark(d->root, &error) < 0)
+	if (!served && root_mark(d->root, &error) < 0)
 		return cannot_error(error);
-	if (store_begin(d->store, root_id(d->root), &id, &error) < 0)
+	d->index = served ? INDEX_LOST : INDEX_NEW;
+	uint8_t walk = (uint8_t)d->index;
+	struct store_meta meta = {STORE_WALK, {&walk, 1}};
+	if (store_begin(d->store, root_id(d->root), &id, &meta, &error) < 0)
 		return cannot_error(error);
 	return true;
 }
@@ -419,7 +423,14 @@ static int load_replica(void *ctx, const struct store_replica *r)
 static int load_meta(void *ctx, const struct store_meta *m)
 {
 	struct daemon *d = ctx;
-	return strcmp(m->key, STORE_LIVES) == 0 ? engine_load_lives(d->engine, m->value) : 0;
+	if (strcmp(m->key, STORE_LIVES) == 0)
+		return engine_load_lives(d->engine, m->value);
+	if (strcmp(m->key, STORE_WALK) != 0)
+		return 0;
+	if (m->value.len != 1 || m->value.p[0] > INDEX_LOST)
+		return -EPROTO;
+	d->index = (enum index_state)m->value.p[0];
+	return 0;
 }
 
 static int load_entry(void *ctx, const struct store_entry *e)
@@ -583,7 +594,7 @@ static bool start(struct daemon *d)
 	d->settles = settles_new(d);
 	d->pasts = pasts_new(d);
 	d->sessions = sessions_new(d);
-	engine_start(daemon_feed(d), fresh);
+	engine_start(daemon_feed(d), d->index);
 	return true;
 }
 

@@ -38,6 +38,7 @@ struct daemon {
 	struct settles *settles;
 	struct pasts *pasts;
 	struct events events;
+	enum index_state index; /* when it was loaded */
 	struct replica_id id;
 	char id_text[REPLICA_HEX];
 	struct life *life; /* daemon.c's own */

@@ -43,6 +43,7 @@ struct disk {
 	struct disk_task *first, **last;    /* commits and questions, in order; the first one runs */
 	uint64_t stored[REPLICAS_MAX];      /* stamp of what the index says of each replica */
 	uint64_t newest_life;               /* of those in the index, or 0 */
+	uint8_t index;                      /* enum index_state there */
 	struct past past;
 	size_t unnamed;                     /* rows of past.trash before this one say who displaced it */
 	size_t untrimmed;                   /* lines written since the journal was trimmed */
@@ -569,8 +570,9 @@ struct store_job {
 	struct store_replica *replicas;
 	struct past past; /* kept until it is durable */
 	uint64_t replica_stamps[REPLICAS_MAX];
-	struct store_meta lives;
+	struct store_meta meta[2]; /* lives, walk */
 	uint64_t newest_life;
+	uint8_t index;
 	int result;
 	char *error;
 };
@@ -661,13 +663,19 @@ static void add_replicas(struct store_job *s, struct engine *e)
 	s->batch.replicas = s->replicas;
 }
 
-static void add_lives(struct store_job *s, struct engine *e)
+/* What has changed of the index as a whole. */
+static void add_meta(struct store_job *s, struct engine *e)
 {
 	struct buf record = {0};
 	engine_lives(e, &record, &s->newest_life);
-	s->lives = (struct store_meta){STORE_LIVES, {record.data, record.len}};
-	s->batch.meta = &s->lives;
-	s->batch.n_meta = s->newest_life != s->k->newest_life;
+	if (s->newest_life != s->k->newest_life)
+		s->meta[s->batch.n_meta++] = (struct store_meta){STORE_LIVES, {record.data, record.len}};
+	else
+		buf_release(&record);
+	s->index = (uint8_t)engine_index_state(e);
+	if (s->index != s->k->index)
+		s->meta[s->batch.n_meta++] = (struct store_meta){STORE_WALK, {xmemdup(&s->index, 1), 1}};
+	s->batch.meta = s->meta;
 }
 
 static void add_past(struct store_job *s)
@@ -697,7 +705,7 @@ static struct store_job *store_job_new(struct disk *k, const struct action *a)
 		s->batch.counter = engine_counter(k->d->engine);
 		add_entries(s, k->d->engine, a);
 		add_replicas(s, k->d->engine);
-		add_lives(s, k->d->engine);
+		add_meta(s, k->d->engine);
 	}
 	add_past(s);
 	return s;
@@ -709,7 +717,8 @@ static void store_job_free(struct store_job *s)
 		free_bytes(s->replicas[i].name);
 		free_bytes(s->replicas[i].record);
 	}
-	free_bytes(s->lives.value);
+	for (size_t i = 0; i < s->batch.n_meta; i++)
+		free_bytes(s->meta[i].value);
 	past_release(&s->past);
 	free(s->replicas);
 	free(s->entries);
@@ -780,8 +789,10 @@ static void store_end(struct store_job *s)
 		for (size_t i = 0; i < REPLICAS_MAX; i++)
 			if (s->replica_stamps[i])
 				k->stored[i] = s->replica_stamps[i];
-		if (s->action)
+		if (s->action) {
 			k->newest_life = s->newest_life;
+			k->index = s->index;
+		}
 		lines_written(k, s->batch.n_events);
 		if (s->action)
 			engine_stored(daemon_feed(k->d), s->action);
@@ -1236,6 +1247,7 @@ struct disk *disk_new(struct daemon *d)
 {
 	struct disk *k = xcalloc(1, sizeof(*k));
 	k->d = d;
+	k->index = (uint8_t)d->index;
 	k->last = &k->first;
 	ev_init(&k->root_timer, on_root_timer);
 	k->root_timer.data = k;

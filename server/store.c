@@ -613,7 +613,8 @@ int store_abandon(struct store *s, bool past, char **error)
 	return err;
 }
 
-int store_begin(struct store *s, const char *root_id, const struct replica_id *replica, char **error)
+int store_begin(struct store *s, const char *root_id, const struct replica_id *replica,
+		const struct store_meta *meta, char **error)
 {
 	static const uint8_t no = 0;
 	uint8_t number[8];
@@ -622,6 +623,7 @@ int store_begin(struct store *s, const char *root_id, const struct replica_id *r
 	if (!run_plain(s, ST_BEGIN) || !meta_set(s, "root-id", bytes_of(root_id)) ||
 	    !meta_set(s, "replica-id", (struct bytes){replica->b, REPLICA_ID_SIZE}) ||
 	    !meta_set(s, "counter", (struct bytes){number, 8}) ||
+	    (meta && !meta_set(s, meta->key, meta->value)) ||
 	    !meta_set(s, "clean", (struct bytes){&no, 1}) || !run_plain(s, ST_COMMIT)) {
 		int err = db_error(s, error);
 		run_plain(s, ST_ROLLBACK);

@@ -29,8 +29,17 @@ enum store_opening store_open(struct store **store, const char *dir, const char 
  * loaded). 0 or a negative errno; then store_begin(). */
 int store_abandon(struct store *store, bool past, char **error);
 
-/* The first words in a new index: whose it is. 0 or a negative errno with *error. */
-int store_begin(struct store *store, const char *root_id, const struct replica_id *replica, char **error);
+struct store_meta {
+	const char *key;
+	struct bytes value;
+};
+#define STORE_LIVES "lives" /* engine_lives() */
+#define STORE_WALK "walk"   /* one byte: engine_index_state(); an index without it is of an earlier version, and walked */
+
+/* The first words in a new index: whose it is, and `meta`, if that is not NULL. 0 or a negative errno with
+ * *error. */
+int store_begin(struct store *store, const char *root_id, const struct replica_id *replica,
+		const struct store_meta *meta, char **error);
 
 /* Closes; `clean` says that nothing was left to be written, so that the next opening need not check
  * all pages. NULL is fine. */
@@ -80,13 +89,6 @@ struct store_event {
 	uint64_t new_size;
 	const uint8_t *old_hash; /* or NULL */
 	const uint8_t *new_hash;
-};
-
-#define STORE_LIVES "lives" /* engine_lives() */
-
-struct store_meta {
-	const char *key;
-	struct bytes value;
 };
 
 /* What is loaded. Bytes are valid during the call only. A callback that returns nonzero ends the load

@@ -84,7 +84,7 @@ static void pack_dot(struct buf *out, struct dot d, struct codec_ids *ids)
 
 static void pack_head(struct buf *out, const struct head *h, struct codec_ids *ids)
 {
-	wire_array(out, 8);
+	wire_array(out, h->found ? 9 : 8);
 	wire_uint(out, h->kind);
 	wire_uint(out, h->size);
 	wire_int(out, h->mtime);
@@ -98,6 +98,8 @@ static void pack_head(struct buf *out, const struct head *h, struct codec_ids *i
 		wire_nil(out);
 	pack_dot(out, h->dot, ids);
 	wire_int(out, h->rank);
+	if (h->found)
+		wire_bool(out, true);
 }
 
 void codec_pack_state(struct buf *out, const struct state *s, struct codec_ids *ids)
@@ -185,7 +187,8 @@ static bool unpack_head(const msgpack_object *o, struct positions who, struct he
 	uint64_t kind;
 	struct bytes target = {0};
 	struct head h = {0};
-	if (wire_count(o) != 8)
+	size_t n = wire_count(o);
+	if (n != 8 && (n != 9 || !wire_as_bool(wire_at(o, 8), &h.found)))
 		return false;
 	if (!wire_as_uint(wire_at(o, 0), KIND_SYMLINK, &kind) || kind == KIND_ABSENT)
 		return false;

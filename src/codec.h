@@ -3,9 +3,9 @@
  *
  * Replicas are named by their position in a list of ids, which goes along with the entries, so
  * that a dot takes a few bytes. The four values of a state:
- *	heads    [[kind, size, mtime, hash, target, position, counter, rank]...]
+ *	heads    [[kind, size, mtime, hash, target, position, counter, rank, found]...]
  *	         kind 1 file, 2 directory, 3 symlink; hash: 32 bytes, nil of a directory;
- *	         target: bytes of a symlink, else nil
+ *	         target: bytes of a symlink, else nil; found: may be missing, which is false
  *	context  [[position, counter]...]
  *	mode     nil, or [bits, rank, position, counter]
  *	gone     nil, or the 32 bytes of the hash that was deleted; of tombstones only

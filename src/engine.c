@@ -532,7 +532,7 @@ void slot_forget(struct engine *e, node_t n)
 	s->seq = s->stamp = 0;
 	s->ctime_ns = 0;
 	s->mode = 0;
-	s->flags &= (uint16_t)~(F_RACY | F_FOUND | F_MOVED);
+	s->flags &= (uint16_t)~(F_RACY | F_MOVED);
 	end(e, n);
 	nodemap_remove(&e->origin, n);
 	e->updates++;
@@ -1048,7 +1048,8 @@ void engine_tick(struct engine *e)
 /* ---- records ---- */
 
 #define RECORD_VERSION 1
-#define RECORD_FLAGS (F_RACY | F_FOUND)
+#define RECORD_FLAGS F_RACY
+#define RECORD_FLAGS_MAX (F_RACY | 1 << 1) /* the other one is of an earlier version */
 #define RECORD_FIELDS 12
 #define RECORD_FIELDS_WANT (RECORD_FIELDS + 4 + 2)
 
@@ -1139,7 +1140,7 @@ int engine_load(struct engine *e, struct bytes path, struct bytes record)
 	    !wire_as_uint(wire_at(&o, 2), KIND_OTHER, &kind) ||
 	    !wire_as_uint(wire_at(&o, 3), MODE_BITS, &mode) ||
 	    !wire_as_uint(wire_at(&o, 4), UINT64_MAX, &stamp) || !wire_as_int(wire_at(&o, 5), &ctime) ||
-	    !wire_as_uint(wire_at(&o, 6), RECORD_FLAGS, &flags) || load_state(e, &o, 8, &have) ||
+	    !wire_as_uint(wire_at(&o, 6), RECORD_FLAGS_MAX, &flags) || load_state(e, &o, 8, &have) ||
 	    (n_fields == RECORD_FIELDS_WANT &&
 	     (load_state(e, &o, RECORD_FIELDS, &want) ||
 	      !wire_as_uint(wire_at(&o, RECORD_FIELDS + 4), e->n_reps - 1, &derived_rep) ||
@@ -1169,7 +1170,7 @@ int engine_load(struct engine *e, struct bytes path, struct bytes record)
 	slot_update(e, n, &u);
 	e->loading = false;
 	s = slot_of(e, n);
-	s->flags = (uint16_t)((s->flags & (uint16_t)~RECORD_FLAGS) | flags);
+	s->flags = (uint16_t)((s->flags & (uint16_t)~RECORD_FLAGS) | (flags & RECORD_FLAGS));
 	if (n_fields == RECORD_FIELDS_WANT && !s->want)
 		want_force(e, n); /* only the disk differed */
 	if (s->want)
@@ -1389,12 +1390,12 @@ static void logs_build(struct engine *e)
 			qsort(e->reps[i].log.items, e->reps[i].log.n, sizeof(struct log_item), by_seq);
 }
 
-void engine_start(struct engine *e, bool index_new)
+void engine_start(struct engine *e, enum index_state index)
 {
 	assert(!e->started);
 	logs_build(e);
 	e->started = true;
-	e->index_new = index_new;
+	e->index = e->index_stored = index;
 	e->reps[0].seq = e->counter;
 	origins_load(e);
 	for (node_t n = 1; n < e->n_slots; n++) {
@@ -1443,7 +1444,9 @@ static bool next_store(struct engine *e)
 		const struct replica *r = &e->reps[i];
 		marks |= r->merged.pending_at || r->known.pending_at || (r->member && r->noted == NOTED_NOT);
 	}
-	if (!e->dirty.n && !marks && e->counter == e->counter_stored)
+	/* That a new root was walked may wait until there is something else. */
+	bool walked = e->index_stored == INDEX_LOST && engine_index_state(e) == INDEX_WALKED;
+	if (!e->dirty.n && !marks && !walked && e->counter == e->counter_stored)
 		return false;
 	e->counter_storing = e->counter;
 	life_used(e);
@@ -1464,6 +1467,7 @@ static bool next_store(struct engine *e)
 		if (e->reps[i].noted == NOTED_NOT)
 			e->reps[i].noted = NOTED_STORING;
 	}
+	e->index_storing = engine_index_state(e);
 	e->action = (struct action){.type = ACT_STORE, .job = j->id, .nodes = j->nodes, .n = n};
 	return true;
 }
@@ -1480,6 +1484,7 @@ void engine_stored(struct engine *e, uint64_t job)
 	for (size_t i = 1; i < e->n_reps; i++)
 		if (e->reps[i].noted == NOTED_STORING)
 			e->reps[i].noted = NOTED;
+	e->index_stored = e->index_storing;
 	release_stored(e);
 	if (e->unstorable)
 		report_changed(e);

@@ -75,8 +75,16 @@ int engine_load(struct engine *e, struct bytes path, struct bytes record);
  * again, or in another order, changes nothing. 0 or -EPROTO (a damaged record). */
 int engine_load_applied(struct engine *e, struct bytes path, struct bytes from, struct bytes record,
                         const struct found *found);
-/* All is loaded: begins the first walk. `index_new`: the database was made just now. */
-void engine_start(struct engine *e, bool index_new);
+/* How far the first walk of an index has come, ever since the database was made. */
+enum index_state {
+	INDEX_WALKED, /* all that the root shows was looked at once */
+	INDEX_NEW,    /* not yet; the root was never served before */
+	INDEX_LOST,   /* not yet; it was, so what is found there may be old: peers know, perhaps */
+};
+/* All is loaded: begins the first walk of this life. */
+void engine_start(struct engine *e, enum index_state index);
+/* What the next engine_start() is to be told once the ACT_STORE that was handed out last is durable. */
+enum index_state engine_index_state(const struct engine *e);
 
 /* ---- actions ---- */
 
@@ -87,8 +95,8 @@ enum action_type {
 	ACT_CANCEL,  /* the fetch `job` is not wanted any more; it is still answered */
 	ACT_APPLY,   /* ops[n] -> engine_applied */
 	ACT_DROP_TMP,/* the finished temporary file `tmp` is not needed */
-	ACT_STORE,   /* make nodes[n] (engine_record), replicas (engine_replica), engine_counter() and
-	                engine_lives() durable in one transaction -> engine_stored */
+	ACT_STORE,   /* make nodes[n] (engine_record), replicas (engine_replica), engine_counter(), engine_lives()
+	                and engine_index_state() durable in one transaction -> engine_stored */
 	ACT_INDEX,   /* send own entries nodes[n] (engine_entry), `to`, `more` to `peer` -> engine_index_sent */
 	ACT_HAVE,    /* send what replica `rep` holds of nodes[n] (engine_held), `to` to `peer` -> engine_index_sent */
 	ACT_SYNC,    /* send the sync message to `peer`: for each replica engine_seen() */

@@ -40,9 +40,17 @@ static void walk_changed(struct engine *e, uint32_t id)
 		w->changed++;
 }
 
+static bool is_first(struct engine *e, uint32_t walk)
+{
+	const struct walk *w = walk_find(e, walk);
+	return w && w->first;
+}
+
 static void look_soon(struct engine *e, node_t n, uint32_t walk, bool fresh)
 {
 	struct slot *s = slot_of(e, n);
+	if (s->flags & (F_LOOKING | F_JOB | F_LOOK_QUEUED) && is_first(e, walk))
+		found_unread(e, n, true); /* that walk will not wait for it */
 	if (s->flags & (F_LOOKING | F_JOB)) { /* what it saw might be older than what the job does */
 		s->flags |= F_LOOK_AGAIN;
 		return;
@@ -75,10 +83,11 @@ void queue_list(struct engine *e, node_t n, uint32_t walk)
 
 static uint32_t walk_node(struct engine *e, node_t n)
 {
+	bool first = slot_of(e, n)->unread;
 	GROW(e->walks, e->walks_cap, e->n_walks + 1);
 	if (++e->next_walk == 0)
 		e->next_walk = 1;
-	e->walks[e->n_walks++] = (struct walk){.id = e->next_walk, .node = n};
+	e->walks[e->n_walks++] = (struct walk){.id = e->next_walk, .node = n, .first = first};
 	if (n == NODE_ROOT)
 		queue_list(e, n, e->next_walk);
 	else
@@ -123,10 +132,12 @@ bool next_walked(struct engine *e)
 		if (e->changes_stored < w.found && !e->store_retry_ms && !e->halted)
 			continue;
 		e->walks[i] = e->walks[--e->n_walks];
-		if (w.first && e->index_new)
+		if (w.first && e->index != INDEX_WALKED) {
+			e->walked_changes = w.found;
 			for (node_t n = 1; n < e->n_slots; n++)
 				if (e->slots[n].want)
 					plan(e, n); /* it waited for this: plan_now() */
+		}
 		buf_clear(&e->text);
 		if (w.error)
 			buf_add(&e->text, w.error, strlen(w.error) + 1);
@@ -247,6 +258,7 @@ void consume_at(struct engine *e, node_t n, struct dot d)
 		struct head h = head_copy(gone);
 		h.dot = own;
 		h.rank = rank_above(h.rank);
+		h.found = false;
 		state_remove_head(&u.want, d);
 		state_add_head(&u.want, &h);
 		head_release(&h);
@@ -389,7 +401,7 @@ static void local_put(struct engine *e, node_t n, const struct found *f)
 	int64_t time = f->mtime_ns < e->wall_ns ? f->mtime_ns : e->wall_ns;
 	rank = kept > rank ? kept : rank; /* what the disk shows has the name here */
 	struct head h = {.dot = d, .rank = time > rank ? time : rank, .mtime = f->mtime_ns,
-	                 .kind = f->kind};
+	                 .kind = f->kind, .found = is_found(e, n)};
 	if (f->kind != KIND_DIR) {
 		h.size = f->size;
 		memcpy(h.hash, f->hash, HASH_SIZE);
@@ -413,18 +425,19 @@ static void local_put(struct engine *e, node_t n, const struct found *f)
 		want_force(e, n); /* others have set them, and that was to be done here yet */
 		plan(e, n);
 	}
-	s->flags &= (uint16_t)~F_FOUND;
-	bool first = first_walk(e) != NULL;
-	if (first && e->index_new)
-		s->flags |= F_FOUND;
+	if (h.found) {
+		found_rests(e, n);
+		held_loaded(e, n);
+		s = slot_of(e, n);
+	}
 	if (s->flags & F_MOVED) {
 		s->flags &= (uint16_t)~F_MOVED;
 		return; /* told already */
 	}
 	/* What a new index finds is nobody's doing. */
-	if (!first)
+	if (!first_walk(e))
 		emit_change(e, created ? EVENT_CREATED : EVENT_CHANGED, n, 0, before, shown_now(e, n));
-	else if (!e->index_new)
+	else if (e->index == INDEX_WALKED)
 		emit_change(e, created ? EVENT_FOUND_NEW : EVENT_FOUND_CHANGED, n, 0, before, shown_now(e, n));
 }
 
@@ -448,27 +461,6 @@ static void local_chmod(struct engine *e, node_t n, const struct found *f)
 		local_update(e, n, &s, d.counter, &facts);
 	}
 	emit(e, first_walk(e) ? EVENT_FOUND_CHANGED : EVENT_CHANGED, n, 0, "permissions %03o", f->mode);
-}
-
-/* Was this here before an index was lost, as peers have it? That is no change then. */
-static bool is_known_elsewhere(const struct engine *e, node_t n, const struct found *f)
-{
-	bool dir;
-	const struct head *w = target_head(e, n, &dir);
-	if (!e->index_new || !first_walk(e) || slot_of(e, n)->have || !slot_of(e, n)->want || in_conflict(e, n))
-		return false;
-	/* A folder that is to be there for its children alone has no head: who makes it here means more. */
-	return w && w->kind == f->kind && (dir || memcmp(w->hash, f->hash, HASH_SIZE) == 0);
-}
-
-/* Was this deleted elsewhere, before an index was lost here? Then it is an old file, not a new one. */
-static bool is_deleted_elsewhere(const struct engine *e, node_t n, const struct found *f)
-{
-	const struct slot *s = slot_of(e, n);
-	static const uint8_t none[HASH_SIZE];
-	return e->index_new && !s->have && s->want && !s->want->target.n_heads && !s->live &&
-	       f->kind == KIND_FILE && memcmp(s->want->target.gone, none, HASH_SIZE) != 0 &&
-	       memcmp(s->want->target.gone, f->hash, HASH_SIZE) == 0;
 }
 
 /* Returns whether it was a change. */
@@ -732,8 +724,10 @@ static void item_listed(struct engine *e, node_t dir, const struct listed *it, u
 
 /* It could not be read: no conclusion is drawn, and it is tried again, less and less often, since
  * nobody may tell when it can be. */
-static void unreadable(struct engine *e, node_t n, int error)
+static void unreadable(struct engine *e, node_t n, int error, uint32_t walk)
 {
+	if (is_first(e, walk))
+		found_unread(e, n, true);
 	const uint64_t *before = nodemap_get(&e->unreadable, n);
 	uint64_t delay = before ? 2 * *before : REREAD_MIN_MS;
 	if (delay > RETRY_MAX_MS)
@@ -747,7 +741,7 @@ void reread_timer(struct engine *e, node_t n)
 {
 	if (!problem_get(e, 0, n))
 		nodemap_remove(&e->unreadable, n);
-	else if (slot_of(e, n)->kind == KIND_DIR || n == NODE_ROOT)
+	else if (slot_of(e, n)->kind == KIND_DIR || n == NODE_ROOT || slot_of(e, n)->unread)
 		walk_node(e, n);
 	else
 		queue_look(e, n, 0, false);
@@ -761,7 +755,7 @@ static void list_failed(struct engine *e, node_t dir, int error, uint32_t walk)
 	if (dir != NODE_ROOT && (error == -ENOENT || error == -ENOTDIR || error == -ELOOP))
 		queue_look(e, dir, walk, walk == 0);
 	else if (error != -ECANCELED)
-		unreadable(e, dir, error);
+		unreadable(e, dir, error, walk);
 }
 
 /* Is there something to find out about a name that a listing lacks? */
@@ -788,7 +782,9 @@ void engine_listed(struct engine *e, uint64_t job, int error, const struct liste
 	const uint64_t *move = at ? &move_copy : NULL;
 	if (e->halted) {
 		struct walk *w = walk_find(e, walk);
-		if (w && !w->error)
+		if (is_first(e, walk))
+			queue_list(e, dir, walk); /* when the root is back */
+		else if (w && !w->error)
 			w->error = xstrdup(e->halted);
 		goto out;
 	}
@@ -799,6 +795,11 @@ void engine_listed(struct engine *e, uint64_t job, int error, const struct liste
 	struct slot *s = slot_of(e, dir);
 	if (dir != NODE_ROOT && s->kind != KIND_DIR)
 		goto out; /* gone again, or not yet looked at: the look lists it */
+	if (s->unread && !is_first(e, walk)) {
+		walk_node(e, dir); /* it can be read now */
+		goto out;
+	}
+	found_unread(e, dir, false);
 	if (!(s->flags & F_UNWATCHED) != !unwatched) {
 		s->flags ^= F_UNWATCHED;
 		e->unwatched += unwatched ? 1 : (uint64_t)-1;
@@ -865,7 +866,7 @@ static void look_failed(struct engine *e, node_t n, int error, uint32_t walk)
 			walk_changed(e, walk);
 	} else if (error != -ECANCELED) {
 		slot_busy(e, n, false); /* that is what it is now */
-		unreadable(e, n, error);
+		unreadable(e, n, error, walk);
 	}
 }
 
@@ -874,6 +875,8 @@ static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk
 	struct slot *s = slot_of(e, n);
 	s->flags &= (uint16_t)~F_LOOKING;
 	if (e->halted) {
+		if (is_first(e, walk))
+			queue_look(e, n, walk, false); /* when the root is back */
 		move_left(e, n);
 		return;
 	}
@@ -881,6 +884,8 @@ static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk
 		s->read = true; /* as this one should have done */
 	if (s->flags & F_JOB) {
 		s->flags |= F_LOOK_AGAIN; /* the job's end looks */
+		if (is_first(e, walk))
+			found_unread(e, n, true);
 		return;
 	}
 	if (s->flags & F_LOOK_AGAIN) {
@@ -908,6 +913,8 @@ static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk
 			walk_changed(e, walk);
 		}
 		bool is_dir = l->found.kind == KIND_DIR;
+		if (!is_dir)
+			found_unread(e, n, false);
 		/* it may be another one, readable now, or back: what is below was not seen */
 		if (is_dir && was_dir && !walk &&
 		    (other_dir || slot_of(e, n)->left || problem_get(e, 0, n)))

@@ -165,7 +165,7 @@ static bool rests(const struct engine *e, node_t n)
 {
 	const struct slot *s = slot_of(e, n);
 	return !s->want && s->kind == KIND_ABSENT && !s->live && !s->missing && !s->leftover &&
-	       s->going == GOING_STAYS && !(s->flags & (uint16_t)~(F_RACY | F_FOUND | F_MOVED)) &&
+	       s->going == GOING_STAYS && !(s->flags & (uint16_t)~(F_RACY | F_MOVED)) &&
 	       !problem_get(e, 0, n);
 }
 

@@ -6,6 +6,7 @@
  *	engine_plan.c    what the disk lacks: copies, folders, contents, deletions
  *	engine_held.c    deletions that are too many at once
  *	engine_forget.c  tombstones that all have
+ *	engine_found.c   what is found when an index was lost
  *	engine_peer.c    indexes in and out, reports, who is reachable
  *	engine_view.c    rows, cells, notes, status
  *	engine_conflict.c  what lies in conflict, under which names
@@ -96,7 +97,6 @@ struct want {
 
 enum {
 	F_RACY = 1 << 0,     /* stamped so recently that the next walk must read it again */
-	F_FOUND = 1 << 1,    /* own head made by the first walk of a new index: was it deleted elsewhere? */
 	F_BUSY = 1 << 2,     /* being written */
 	F_LOOK_QUEUED = 1 << 3,
 	F_LOOKING = 1 << 4,
@@ -141,6 +141,7 @@ struct slot {
 	bool replaced : 1;      /* and shows something else there */
 	uint8_t going : 2;      /* enum going */
 	bool told_again : 1;    /* a tombstone that was announced once more, to no avail so far */
+	bool unread : 1;        /* the first walk of the index could not read it */
 };
 
 struct log_item {
@@ -289,7 +290,7 @@ struct walk {
 	node_t node;
 	uint64_t outstanding, looked, changed;
 	char *error;
-	bool first;                 /* since the start of the program */
+	bool first;                 /* since the start of the program; or of what that one could not read */
 	uint64_t found;             /* changes when all was looked at; 0: not yet */
 };
 
@@ -399,7 +400,10 @@ struct engine {
 	uint64_t forget_due_ms, forgot_ms; /* the next look at them; when the last began */
 	node_t forget_at;           /* where that look goes on */
 	bool forget_news;           /* something has changed since that could let one go */
-	bool report_dirty, started, loading, index_new;
+	enum index_state index, index_storing, index_stored; /* as it was loaded; as the database has it */
+	uint64_t walked_changes;    /* when the first walk was over; it counts once they are stored */
+	size_t n_unread;            /* what it could not read */
+	bool report_dirty, started, loading;
 	enum { NOT_ROLLED_BACK, ROLLED_BACK, ROLLED_BACK_TOLD } rolled_back;
 	rep_t rolled_back_by;
 	uint64_t id_new_until_ms;   /* who claims to know more of this replica than it made lies */
@@ -544,7 +548,7 @@ void queue_list(struct engine *e, node_t n, uint32_t walk);
 bool next_list(struct engine *e);
 bool next_look(struct engine *e);
 bool next_walked(struct engine *e);
-const struct walk *first_walk(const struct engine *e); /* the one since the start, while it runs; or NULL */
+const struct walk *first_walk(const struct engine *e); /* of this start, while one runs; or NULL */
 void disk_timer(struct engine *e, node_t n);
 void reread_timer(struct engine *e, node_t n);
 
@@ -619,6 +623,23 @@ bool holds_same(const struct engine *e, node_t n, rep_t rep);
 void forget_tell_again(struct engine *e, node_t n);
 /* What was done when the counter was below this is in the index, or was forgotten since. */
 uint64_t forgotten_at(const struct engine *e);
+
+/* ---- engine_found.c ---- */
+
+/* The first walk could not read it; or it was read now. */
+void found_unread(struct engine *e, node_t n, bool unread);
+/* Is what n shows, and was never known, found by the first walk of an index that was lost? */
+bool is_found(const struct engine *e, node_t n);
+/* Was this here before there was an index, as peers have it? That is no change then. */
+bool is_known_elsewhere(const struct engine *e, node_t n, const struct found *f);
+/* Was this deleted elsewhere, before an index was lost here? Then it is an old file, not a new one. */
+bool is_deleted_elsewhere(const struct engine *e, node_t n, const struct found *f);
+/* Heads that were found, there or here, and are what the other side knows to be deleted; before n takes over
+ * what a peer has. Returns how many. */
+size_t found_deleted(const struct engine *e, node_t n, const struct state *theirs, struct dot out[HEADS_MAX]);
+/* After that: these are deleted, and what was found here gives way to what a peer has. */
+void found_meets(struct engine *e, node_t n, const struct dot *deleted, size_t n_deleted);
+void found_rests(struct engine *e, node_t n); /* the same, of what n has and wants */
 
 /* ---- engine_rehash.c ---- */
 

@@ -288,23 +288,6 @@ void engine_peer_ack(struct engine *e, unsigned peer, uint64_t to)
 	forget_news(e);
 }
 
-/* The first walk of a new index found what a peer knows to be deleted, and what nobody has changed since:
- * so it is deleted, which is an event. */
-static void found_but_deleted(struct engine *e, node_t n, const struct state *theirs,
-                              struct state *target)
-{
-	struct slot *s = slot_of(e, n);
-	const struct head *own = target->n_heads ? &target->heads[0] : NULL; /* sorted: ours come first */
-	if (!(s->flags & F_FOUND) || theirs->n_heads || !own || own->dot.rep != 0 || own->kind == KIND_DIR ||
-	    memcmp(own->hash, theirs->gone, HASH_SIZE) != 0)
-		return;
-	s->flags &= (uint16_t)~F_FOUND;
-	state_remove_head(target, own->dot);
-	version_add(&target->context, next_dot(e, n));
-	if (!target->n_heads)
-		memcpy(target->gone, theirs->gone, HASH_SIZE);
-}
-
 static void attach_data(struct engine *e, node_t n, const struct head *w, struct bytes data)
 {
 	struct want *want = slot_of(e, n)->want;
@@ -338,9 +321,10 @@ static void merge_entry(struct engine *e, struct peer *p, struct index_entry *in
 			plan(e, n); /* it may have what is wanted */
 		return;
 	}
+	struct dot deleted[HEADS_MAX];
+	size_t n_deleted = found_deleted(e, n, &in->state, deleted);
 	struct update u = {.what = UPDATE_WANT, .want = state_copy(target_of(e, n))};
 	state_merge(&u.want, &in->state);
-	found_but_deleted(e, n, &in->state, &u.want);
 	weigh(e, p, weight(target_of(e, n)), weight(&u.want));
 	if (state_eq(&u.want, target_of(e, n))) {
 		state_release(&u.want);
@@ -349,6 +333,7 @@ static void merge_entry(struct engine *e, struct peer *p, struct index_entry *in
 	} else {
 		slot_update(e, n, &u);
 	}
+	found_meets(e, n, deleted, n_deleted);
 	held_told(e, n, p->rep);
 	s = slot_of(e, n);
 	attach_data(e, n, w, in->data);

@@ -768,7 +768,7 @@ static void plan_now(struct engine *e, node_t n, bool removals)
 	const struct head *w = target_head(e, n, &dir);
 	if (s->flags & (F_LOOKING | F_LOOK_QUEUED))
 		return; /* what comes of it plans again */
-	if (e->index_new && first_walk(e))
+	if (e->index != INDEX_WALKED && first_walk(e))
 		return; /* it may be here already: the walk's end plans again */
 	if (s->missing) {
 		if (s->want)
@@ -783,6 +783,7 @@ static void plan_now(struct engine *e, node_t n, bool removals)
 	}
 	drop_consumed(e, n);
 	copy_withdraw(e, n);
+	found_rests(e, n);
 	s = slot_of(e, n);
 	if (!s->want)
 		return;

@@ -26,6 +26,7 @@ struct head {
 	uint8_t hash[HASH_SIZE];
 	uint8_t *target;
 	uint8_t kind;    /* enum kind, never KIND_ABSENT */
+	bool found;      /* by the first walk after an index was lost: it may be old or new, nobody can tell */
 };
 
 /* The permission bits: the highest rank wins, then the narrower bits; no copies. No dot: unknown. Rank 0

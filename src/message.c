@@ -98,6 +98,7 @@ static const struct field head_fields[] = {
 	F("position", UINT, .max = REPLICAS_MAX - 1),
 	F("counter", UINT, .max = COUNTER_MAX),
 	F("rank", UINT),
+	F("found", BOOL, OPTIONAL),
 };
 SHAPE(head, "head", true);
 

@@ -19,7 +19,9 @@
 	X(APPLIED_IGNORED, "applied-ignored") /* ops of the life before are not taken back */      \
 	X(ERROR_IS_GONE, "error-is-gone")   /* what cannot be looked at is taken for deleted */    \
 	X(EARLY_WATERMARK, "early-watermark") /* more is said to be merged than is stored */        \
-	X(FORGETS_EARLY, "forgets-early")   /* tombstones that somebody does not have */
+	X(FORGETS_EARLY, "forgets-early")   /* tombstones that somebody does not have */          \
+	X(FOUND_STAYS, "found-stays")       /* what was found when an index was lost is a change */ \
+	X(FOUND_NOWHERE, "found-nowhere")   /* of two who found it each adopts the other's */
 
 enum mutant {
 	MUTANT_NONE,

@@ -45,7 +45,7 @@ static uint64_t large(void)
 
 static struct head random_head(struct dot dot)
 {
-	struct head h = {.dot = dot, .kind = (uint8_t)(1 + chance(3))};
+	struct head h = {.dot = dot, .kind = (uint8_t)(1 + chance(3)), .found = chance(2)};
 	h.rank = (int64_t)large();
 	h.mtime = (int64_t)large() * (chance(2) ? 1 : -1);
 	if (h.kind != KIND_DIR) {
@@ -204,6 +204,7 @@ START_TEST(entries_come_back_with_other_numbers)
 				ck_assert(head_same_content(&h, b));
 				ck_assert_int_eq(h.mtime, b->mtime);
 				ck_assert_int_eq(h.rank, b->rank);
+				ck_assert_int_eq(h.found, b->found);
 			}
 			for (size_t k = 0; k < e[i].state.context.n; k++) {
 				struct dot d = e[i].state.context.dots[k];
@@ -391,7 +392,8 @@ START_TEST(bad_entries_are_refused)
 		/* heads */
 		"(p 1 (n) ((0 1)) n n n)",
 		"(p 1 ((2 0 0 n n 0 1)) ((0 1)) n n n)",
-		"(p 1 ((2 0 0 n n 0 1 0 0)) ((0 1)) n n n)",
+		"(p 1 ((2 0 0 n n 0 1 0 0)) ((0 1)) n n n)",         /* found, but no bool */
+		"(p 1 ((2 0 0 n n 0 1 0 n)) ((0 1)) n n n)",
 		"(p 1 ((0 0 0 n n 0 1 0)) ((0 1)) n n n)",           /* kind absent */
 		"(p 1 ((4 0 0 n n 0 1 0)) ((0 1)) n n n)",           /* no such kind */
 		"(p 1 ((2 1 0 n n 0 1 0)) ((0 1)) n n n)",           /* a folder with a size */

@@ -302,7 +302,7 @@ START_TEST(numbers_of_another_life_are_recognised)
 	struct replica_id other = {{2}};
 	struct action a;
 	struct engine *e = engine_new(&first);
-	engine_start(e, false);
+	engine_start(e, INDEX_WALKED);
 	ck_assert_uint_eq(engine_life(e, 0, 1), 0);
 	make_folder(e, "d");
 	uint64_t lost = engine_counter(e);
@@ -313,7 +313,7 @@ START_TEST(numbers_of_another_life_are_recognised)
 	second.counter = lost;
 	e = engine_new(&second);
 	ck_assert_int_eq(engine_load_lives(e, (struct bytes){lives.data, lives.len}), 0);
-	engine_start(e, false);
+	engine_start(e, INDEX_WALKED);
 	make_folder(e, "f");
 	ck_assert_uint_eq(engine_life(e, 0, lost), 77);
 	ck_assert_uint_eq(engine_life(e, 0, lost + 1), 88);
@@ -342,7 +342,7 @@ START_TEST(old_index_is_recognised)
 	struct engine *e = engine_new(&config);
 	struct replica_id other = {{2}};
 	struct action a = {0};
-	engine_start(e, false);
+	engine_start(e, INDEX_WALKED);
 	ck_assert_int_eq(engine_peer_up(e, 0, &other, "other", "", 3), 0);
 	engine_peer_sync(e, 0, &(struct seen){config.id, 7, 7, 0, 0}, 1);
 	ck_assert_uint_eq(drain(e, ACT_ROLLED_BACK, &a), 0);
@@ -364,7 +364,7 @@ START_TEST(event_tells_what_changed)
 	static const uint64_t sizes[] = {0, 5, 6, 0};
 	unsigned seen = 0;
 	struct action a;
-	engine_start(e, true);
+	engine_start(e, INDEX_NEW);
 	while (engine_next(e, &a)) /* the first walk tells nothing of what it finds */
 		if (a.type == ACT_LIST)
 			engine_listed(e, a.job, 0, NULL, 0, false);
@@ -419,7 +419,7 @@ START_TEST(event_of_what_was_found)
 		int event = -1;
 		if (record.len)
 			ck_assert_int_eq(engine_load(e, bytes_of("f"), (struct bytes){record.data, record.len}), 0);
-		engine_start(e, i == 0);
+		engine_start(e, i == 0 ? INDEX_NEW : INDEX_WALKED);
 		for (uint64_t ms = 0; ms < 20000; ms += 1000) { /* deletions wait for others */
 			engine_time(e, 0, ms);
 			engine_tick(e);
@@ -457,7 +457,7 @@ START_TEST(folder_seen_after_its_child_is_an_event)
 	struct engine *e = engine_new(&config);
 	struct entry_view v;
 	struct action a;
-	engine_start(e, true);
+	engine_start(e, INDEX_NEW);
 	for (unsigned i = 0; i < 3; i++) {
 		if (i == 1) { /* the folder is known, and to be looked at later */
 			engine_hint(e, NODE_ROOT, bytes_of("d"), HINT_WRITING);
@@ -1194,7 +1194,7 @@ START_TEST(no_peer_can_break_it)
 		struct engine_config config = {{{1}}, "me", any(5), seed, 1 + any(3)};
 		struct engine *e = engine_new(&config);
 		bool up[2] = {false, false};
-		engine_start(e, any(2));
+		engine_start(e, any(2) ? INDEX_LOST : INDEX_WALKED);
 		for (uint64_t now = 0; now < 200; now++) {
 			struct action a;
 			unsigned peer = (unsigned)any(2), n = 0;
@@ -1215,7 +1215,7 @@ START_TEST(no_peer_can_break_it)
 			if (rolled_back) {
 				engine_free(e);
 				e = engine_new(&config);
-				engine_start(e, true);
+				engine_start(e, INDEX_NEW);
 				up[0] = up[1] = false;
 			}
 		}
@@ -1245,7 +1245,7 @@ START_TEST(a_peer_may_bring_only_so_much)
 	uint64_t seq = 0, taken = 0;
 	int r = 0;
 	engine_entries_max(e, 100);
-	engine_start(e, true);
+	engine_start(e, INDEX_NEW);
 	ck_assert_int_eq(engine_peer_up(e, 0, &greedy, "greedy", "", 0), 0);
 	ck_assert_int_eq(engine_peer_up(e, 1, &modest, "modest", "", 0), 0);
 	/* Folders on the way count as well; what it says again does not. */
@@ -1285,7 +1285,7 @@ START_TEST(a_number_given_twice_is_told_once)
 	bool up[2] = {true, true};
 	struct action a;
 	unsigned told = 0;
-	engine_start(e, true);
+	engine_start(e, INDEX_NEW);
 	ck_assert_int_eq(engine_peer_up(e, 0, &bad, "bad", "", 0), 0);
 	ck_assert_int_eq(engine_peer_up(e, 1, &good, "good", "", 0), 0);
 	for (size_t i = 0; i < 3; i++) {
@@ -1331,7 +1331,7 @@ START_TEST(a_report_never_comes_to_the_last_number)
 	struct engine *e = engine_new(&config);
 	struct replica_id liar = {{2}}, other = {{3}};
 	const char *why;
-	engine_start(e, true);
+	engine_start(e, INDEX_NEW);
 	ck_assert_int_eq(engine_peer_up(e, 0, &liar, "liar", "", 0), 0);
 	uint64_t n = own_report(e);
 	ck_assert_uint_gt(n, 0);
@@ -1367,7 +1367,7 @@ START_TEST(a_name_is_not_taken_from_who_is_known)
 		struct engine *e = engine_new(&config);
 		struct replica_id nas = {{2}}, thief = {{3}}, told = {{4}};
 		const char *why;
-		engine_start(e, true);
+		engine_start(e, INDEX_NEW);
 		ck_assert_int_eq(engine_peer_up(e, 0, &nas, "nas", "", 0), 0);
 		rep_t rep = (rep_t)engine_intern(e, &nas);
 		engine_guard(e, rep, guarded);
@@ -1400,7 +1400,7 @@ START_TEST(a_peer_may_bring_only_so_many_bytes)
 	int r = 0;
 	memset(target, 'x', sizeof(target));
 	engine_entries_max(e, 100);
-	engine_start(e, true);
+	engine_start(e, INDEX_NEW);
 	ck_assert_int_eq(engine_peer_up(e, 0, &greedy, "greedy", "", 0), 0);
 	/* Ever more heads at one path, each with the longest target. */
 	while (r == 0 && seq < 150) {
@@ -1426,7 +1426,7 @@ START_TEST(ids_of_strangers_leave_places_for_peers)
 	struct engine_config config = {{{1}}, "me", 0, 1, 1};
 	struct engine *e = engine_new(&config);
 	unsigned taken = 0;
-	engine_start(e, true);
+	engine_start(e, INDEX_NEW);
 	for (unsigned i = 0; i < 1000; i++) {
 		struct replica_id id = {{7, (uint8_t)i, (uint8_t)(i >> 8)}};
 		taken += engine_intern(e, &id) >= 0;
@@ -1447,7 +1447,7 @@ START_TEST(a_new_id_is_not_talked_away)
 	struct replica_id other = {{2}};
 	struct action a = {0};
 	engine_id_is_new(e, 1000);
-	engine_start(e, false);
+	engine_start(e, INDEX_WALKED);
 	ck_assert_int_eq(engine_peer_up(e, 0, &other, "other", "", 3), 0);
 	engine_peer_sync(e, 0, &(struct seen){config.id, 8, 8, 0, 0}, 1);
 	ck_assert_uint_eq(drain(e, ACT_DROP, &a), 1);

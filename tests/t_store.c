@@ -48,7 +48,7 @@ static enum store_opening open_as(const char *root_id)
 static void begin(void)
 {
 	ck_assert_int_eq(open_as(ROOT_A), STORE_NEW);
-	ck_assert_int_eq(store_begin(store, ROOT_A, &replica, &text), 0);
+	ck_assert_int_eq(store_begin(store, ROOT_A, &replica, NULL, &text), 0);
 }
 
 static void reopen(bool clean, enum store_opening expected)
@@ -275,11 +275,12 @@ static void lost(const char *why)
 	ck_assert_msg(strstr(text, why) != NULL, "'%s' is not in: %s", why, text);
 	struct store_entry e = entry_of("new", "x");
 	char *error = NULL;
-	ck_assert_int_eq(store_begin(store, ROOT_A, &replica, &error), 0);
-	contents_are("");
+	struct store_meta meta = {"mine", bytes_of("word")};
+	ck_assert_int_eq(store_begin(store, ROOT_A, &replica, &meta, &error), 0);
+	contents_are("meta mine=word\n");
 	commit(&(struct store_batch){.entries = &e, .n_entries = 1});
 	reopen(true, STORE_OPENED);
-	contents_are("entry new 7 1 12 -5 -1 x\n");
+	contents_are("meta mine=word\nentry new 7 1 12 -5 -1 x\n");
 	const char *name = strstr(text ? text : "", "moved to ");
 	ck_assert_ptr_null(name);
 }
@@ -430,7 +431,7 @@ START_TEST(index_without_its_head_is_moved_aside)
 		free(statement);
 		ck_assert_int_eq(open_as(ROOT_A), STORE_LOST);
 		char *error = NULL;
-		ck_assert_int_eq(store_begin(store, ROOT_A, &replica, &error), 0);
+		ck_assert_int_eq(store_begin(store, ROOT_A, &replica, NULL, &error), 0);
 	}
 	ck_assert_uint_eq(bad_files(), ARRAY_LEN(without));
 }
@@ -456,7 +457,7 @@ START_TEST(rows_that_cannot_be_are_refused)
 		ck_assert_ptr_nonnull(error);
 		free(error);
 		ck_assert_int_eq(store_abandon(store, false, &error), 0);
-		ck_assert_int_eq(store_begin(store, ROOT_A, &replica, &error), 0);
+		ck_assert_int_eq(store_begin(store, ROOT_A, &replica, NULL, &error), 0);
 		struct store_entry e = entry_of("x", "x");
 		commit(&(struct store_batch){.entries = &e, .n_entries = 1});
 		buf_release(&out);
@@ -688,7 +689,7 @@ START_TEST(an_abandoned_index_leaves_its_past)
 	commit(&(struct store_batch){.trash = &t, .n_trash = 1, .events = &e, .n_events = 1,
 		.entries = &row, .n_entries = 1, .counter = 9});
 	ck_assert_int_eq(store_abandon(store, true, &error), 0);
-	ck_assert_int_eq(store_begin(store, ROOT_A, &replica, &error), 0);
+	ck_assert_int_eq(store_begin(store, ROOT_A, &replica, NULL, &error), 0);
 	trash_is(&(struct store_trash_query){.max = 9}, "1-a ");
 	journal_is("", 10, 0, "5 a nas deleted 0 0\n");
 	contents_are("trash 1-a a 1 0 -1 kind 1 '' by ''\n"); /* and no entries */

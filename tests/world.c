@@ -33,6 +33,7 @@ struct pending {
 	struct seen reps[REPLICAS_MAX];
 	char *names[REPLICAS_MAX];
 	struct buf lives;
+	enum index_state index;
 	size_t n_reps;
 	struct listed *items;
 	size_t n_items;
@@ -88,6 +89,7 @@ struct replica_w {
 	struct seen reps[REPLICAS_MAX];
 	char *names[REPLICAS_MAX];
 	struct buf record_of_lives;
+	enum index_state index;
 	size_t n_reps;
 	unsigned lives;
 	int64_t skew_ns; /* of its clock */
@@ -518,6 +520,7 @@ static void keep_job(struct replica_w *r, const struct action *a)
 		}
 		uint64_t newest;
 		engine_lives(r->e, &p->lives, &newest);
+		p->index = engine_index_state(r->e);
 	} else {
 		p->a.n = 0;
 	}
@@ -737,6 +740,7 @@ static void commit(struct replica_w *r, struct pending *p)
 	}
 	buf_clear(&r->record_of_lives);
 	buf_add(&r->record_of_lives, p->lives.data, p->lives.len);
+	r->index = p->index;
 	if (p->n_reps > r->n_reps)
 		r->n_reps = p->n_reps;
 }
@@ -1125,6 +1129,7 @@ static void begin_life(struct world *w, unsigned at, bool fresh)
 		r->id.b[0] = (uint8_t)(at + 1);
 		r->id.b[1] = (uint8_t)r->lives;
 		r->counter = 0;
+		r->index = r->lives ? INDEX_LOST : INDEX_NEW;
 	}
 	r->lives++;
 	struct engine_config config = {.id = r->id, .name = name, .counter = r->counter, .hash_seed = rnd(w),
@@ -1143,7 +1148,7 @@ static void begin_life(struct world *w, unsigned at, bool fresh)
 	if (!fresh)
 		intents_load(w, r);
 	engine_forget(r->e, w->forget_ms);
-	engine_start(r->e, fresh);
+	engine_start(r->e, r->index);
 }
 
 static void end_life(struct replica_w *r)

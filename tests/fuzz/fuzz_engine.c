@@ -224,7 +224,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fuzz f = {.mono = 1000};
 	f.e = engine_new(&(struct engine_config){.id = id_of(0), .name = "x", .counter = 5, .hash_seed = 1, .life = 1});
 	engine_time(f.e, 1000000000, f.mono);
-	engine_start(f.e, true);
+	engine_start(f.e, INDEX_LOST);
 	carry_out(&f, &in);
 	for (unsigned step = 0; in.len && step < STEPS_MAX; step++) {
 		uint8_t what = input_byte(&in);

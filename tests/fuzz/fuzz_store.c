@@ -74,11 +74,11 @@ static void make_good(void)
 	struct store *s = NULL;
 	char *text = NULL;
 	struct replica_id id = {{7}};
-	if (store_open(&s, folder, ROOT, &text) != STORE_NEW || store_begin(s, ROOT, &id, &text) < 0)
+	if (store_open(&s, folder, ROOT, &text) != STORE_NEW || store_begin(s, ROOT, &id, NULL, &text) < 0)
 		abort();
 	struct engine *e = an_engine();
 	engine_time(e, 1000000000, 1000);
-	engine_start(e, true);
+	engine_start(e, INDEX_NEW);
 	struct action a;
 	struct store_entry rows[16];
 	struct buf records[16] = {0}, paths[16] = {0};
@@ -178,7 +178,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		int r = store_load(s, &c, &text);
 		if (r == 0) {
 			struct action a;
-			engine_start(e, false);
+			engine_start(e, INDEX_WALKED);
 			for (int i = 0; i < 100 && engine_next(e, &a); i++)
 				;
 		}

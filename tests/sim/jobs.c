@@ -113,6 +113,7 @@ static void keep_batch(struct replica *r, const struct action *a, struct stored 
 	uint64_t newest;
 	engine_lives(r->e, &st->lives, &newest);
 	st->id = r->id;
+	st->index = engine_index_state(r->e);
 }
 
 void job_keep(struct sim *s, struct replica *r, const struct action *a)
@@ -608,6 +609,7 @@ static void run_commit(struct sim *s, struct replica *r, struct job *j)
 	st->lives = j->batch.lives;
 	j->batch.lives = (struct buf){0};
 	st->id = j->batch.id;
+	st->index = j->batch.index;
 	st->there = true;
 }
 

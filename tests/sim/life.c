@@ -45,7 +45,8 @@ void life_begin(struct sim *s, struct replica *r, bool fresh)
 		r->id.b[0] = (uint8_t)(r->at + 1);
 		r->id.b[1] = (uint8_t)r->lives;
 		stored_release(st); /* the new index has its id from the beginning */
-		*st = (struct stored){.id = r->id, .reps = {{.id = r->id}}, .n_reps = 1, .there = true};
+		*st = (struct stored){.id = r->id, .reps = {{.id = r->id}}, .n_reps = 1, .there = true,
+		                      .index = r->lives ? INDEX_LOST : INDEX_NEW}; /* .tutti has a mark */
 	}
 	r->lives++;
 	struct engine_config config = {.id = r->id, .name = name, .counter = fresh ? 0 : st->counter,
@@ -67,7 +68,7 @@ void life_begin(struct sim *s, struct replica *r, bool fresh)
 		intents_tell(s, r);
 	oracle_told(s, r, NULL);
 	engine_forget(r->e, s->forget_ms);
-	engine_start(r->e, fresh);
+	engine_start(r->e, st->index);
 	if (r->halted)
 		engine_halt(r->e, "unmounted");
 	wake(r);

@@ -188,6 +188,7 @@ struct stored {
 	size_t n_reps;
 	struct buf lives;
 	struct replica_id id;
+	enum index_state index;
 	bool there;
 };
 
