@@ -900,6 +900,13 @@ static bool next_fetch(struct engine *e)
 			continue;
 		}
 		int peer = holder(e, n, w);
+		if (peer < 0 && s->want->no_local) {
+			/* Nobody else has it; what went wrong with the copy of ours may be over. */
+			s->want->no_local = false;
+			s->want->tried = 0;
+			retry_later(e, n);
+			continue;
+		}
 		if (peer < 0 && is_lost(e, w)) {
 			give_up(e, n, w->dot);
 			continue;
