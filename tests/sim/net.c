@@ -59,6 +59,27 @@ static void translate(const struct engine *from, struct engine *to, struct state
 	*st = out;
 }
 
+/* For who reads the trace: dots of the heads, and what was seen. */
+static void note_state(struct sim *s, const struct replica *r, const char *path, const struct state *st)
+{
+	const struct replica_id *ids = engine_ids(r->e);
+	struct buf b = {0};
+	if (!s->trace)
+		return;
+	for (uint16_t i = 0; i < st->n_heads; i++) {
+		const struct head *h = &st->heads[i];
+		buf_addf(&b, " %c%llu=%02x%02x", '@' + ids[h->dot.rep].b[0], (unsigned long long)h->dot.counter,
+		         h->hash[0], h->hash[1]);
+	}
+	buf_addf(&b, " seen");
+	for (uint16_t i = 0; i < st->context.n; i++)
+		buf_addf(&b, " %c%llu", '@' + ids[st->context.dots[i].rep].b[0],
+		         (unsigned long long)st->context.dots[i].counter);
+	buf_add_char(&b, 0);
+	note(s, r->at, "tells %s:%s", path, (const char *)b.data);
+	buf_release(&b);
+}
+
 static void make_index(struct sim *s, struct replica *r, const struct action *a, struct message *m)
 {
 	struct engine *to = s->r[a->peer].e;
@@ -69,6 +90,7 @@ static void make_index(struct sim *s, struct replica *r, const struct action *a,
 		if (!engine_entry(r->e, a->index[i].node, &v) || v.seq != a->index[i].seq)
 			continue;
 		node_path(r->e, a->index[i].node, path);
+		note_state(s, r, path, v.state);
 		oracle_announced(s, r, path, v.state);
 		struct index_entry *out = &m->entries[m->n++];
 		out->path = bytes_copy(bytes_of(path));
