@@ -975,7 +975,7 @@ void engine_free(struct engine *e)
 	void *arrays[] = {e->slots, e->content_buckets, e->ids, e->reps, e->timers, e->moves,
 	                  e->jobs, e->walks, e->events, e->drop_tmps, e->cancels, e->act_looks,
 	                  e->act_index, e->act_nodes, e->rep_problems, e->rep_links,
-	                  e->halted, e->unstorable, e->name, e->lives};
+	                  e->halted, e->unstorable, e->name, e->lives, e->consumed};
 	for (size_t i = 0; i < ARRAY_LEN(arrays); i++)
 		free(arrays[i]);
 	tree_free(e->tree);

@@ -243,17 +243,41 @@ const struct walk *first_walk(const struct engine *e)
 	return NULL;
 }
 
+static void consume_later(struct engine *e, node_t n, struct dot d, bool if_gone)
+{
+	GROW(e->consumed, e->consumed_cap, e->n_consumed + 1);
+	e->consumed[e->n_consumed++] = (struct consumed){n, d, if_gone};
+}
+
+void consume_rest(struct engine *e, node_t n)
+{
+	for (size_t i = 0; i < e->n_consumed; ) {
+		struct consumed c = e->consumed[i];
+		if (c.node != n) {
+			i++;
+			continue;
+		}
+		e->consumed[i] = e->consumed[--e->n_consumed];
+		const struct head *h = state_find(target_of(e, n), c.dot), *shown = shown_head(e, n);
+		if (h && !(c.if_gone && shown && head_same_content(shown, h)))
+			consume_at(e, n, c.dot);
+	}
+}
+
 void consume_at(struct engine *e, node_t n, struct dot d)
 {
 	const struct head *gone = n == NODE_NONE ? NULL : state_find(target_of(e, n), d);
 	if (!gone)
 		return;
+	if (op_runs(e, n)) {
+		consume_later(e, n, d, false);
+		return;
+	}
 	struct dot own = named_after(e, n, d) ? (struct dot){.rep = 0, .counter = ++e->counter} : next_dot(e, n);
 	struct update u = {.what = UPDATE_WANT, .want = state_copy(target_of(e, n))};
 	const struct head *shown = shown_head(e, n);
 	gone = state_find(&u.want, d);
-	if (shown && head_same_content(shown, gone) && !slot_of(e, n)->missing &&
-	    !(slot_of(e, n)->flags & F_JOB)) { /* which may have replaced it just now */
+	if (shown && head_same_content(shown, gone) && !slot_of(e, n)->missing) {
 		/* It has this name as well, and nobody took it away here: now by our word. */
 		struct head h = head_copy(gone);
 		h.dot = own;
@@ -294,10 +318,13 @@ static void consume(struct engine *e, node_t n)
 	for (uint16_t i = 0; i < there.n_heads; i++) {
 		struct dot d = there.heads[i].dot;
 		node_t q = copy_node(e, of, d, false);
-		bool elsewhere = kept_same || (q != NODE_NONE && q != n && state_find(have_of(e, q), d));
-		if (head_same_content(&there.heads[i], &content) &&
-		    (state_find(&have, d) || !elsewhere))
+		bool copied = q != NODE_NONE && q != n && state_find(have_of(e, q), d);
+		if (!head_same_content(&there.heads[i], &content))
+			continue;
+		if (state_find(&have, d) || !(kept_same || copied))
 			consume_at(e, of, d);
+		else if (!copied && op_runs(e, of)) /* which was to take it away, since there was this copy */
+			consume_later(e, of, d, true);
 	}
 	state_release(&there);
 	head_release(&content);

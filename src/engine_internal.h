@@ -306,6 +306,13 @@ struct shown {
 	bool any;
 };
 
+/* A head that was consumed at another name while an op ran here. */
+struct consumed {
+	node_t node;
+	struct dot dot;
+	bool if_gone;               /* only if the op has taken its content from the disk */
+};
+
 struct queued_event {
 	enum engine_event event;
 	node_t node, from;          /* from: MOVED, else NODE_NONE */
@@ -360,6 +367,9 @@ struct engine {
 	struct nodemap moved_dir;   /* new folder -> index of its move << 32 | old folder */
 	struct move *moves;
 	size_t n_moves, moves_cap;
+
+	struct consumed *consumed;  /* decided when the op has ended */
+	size_t n_consumed, consumed_cap;
 
 	struct job *jobs;
 	size_t n_jobs, jobs_cap;
@@ -554,6 +564,7 @@ void reread_timer(struct engine *e, node_t n);
 
 /* The head `d` was consumed at another name: it goes here as well, which is an event of its own. */
 void consume_at(struct engine *e, node_t n, struct dot d);
+void consume_rest(struct engine *e, node_t n); /* an op at n has ended */
 
 /* Somebody here has deleted n: makes the event. */
 void local_delete(struct engine *e, node_t n);
@@ -583,6 +594,7 @@ void held_release(struct engine *e); /* memory */
 /* ---- engine_plan.c ---- */
 
 void plan(struct engine *e, node_t n);          /* look at it soon */
+bool op_runs(const struct engine *e, node_t n); /* which may be changing what the disk shows there */
 void plan_around(struct engine *e, node_t n); /* what may have waited for n: it shows something else now */
 bool next_plan(struct engine *e);               /* fills ACT_APPLY or ACT_FETCH */
 void release_deferred(struct engine *e);

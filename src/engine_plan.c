@@ -29,12 +29,17 @@ void plan_release(struct engine *e)
 }
 
 /* The fetch that runs for n, or NULL. */
-static struct job *fetch_of(struct engine *e, node_t n)
+static struct job *fetch_of(const struct engine *e, node_t n)
 {
 	for (size_t i = 0; i < e->n_jobs; i++)
 		if (e->jobs[i].type == JOB_FETCH && e->jobs[i].nodes[0] == n)
 			return &e->jobs[i];
 	return NULL;
+}
+
+bool op_runs(const struct engine *e, node_t n)
+{
+	return slot_of(e, n)->flags & F_JOB && !fetch_of(e, n);
 }
 
 void plan(struct engine *e, node_t n)
@@ -944,6 +949,7 @@ static void job_over(struct engine *e, node_t n)
 {
 	struct slot *s = slot_of(e, n);
 	s->flags &= (uint16_t)~(F_JOB | F_PLAN_AGAIN);
+	consume_rest(e, n);
 	if (s->flags & F_LOOKING) {
 		s->flags |= F_LOOK_AGAIN; /* it may have seen what was there before */
 	} else if (s->flags & F_LOOK_AGAIN) {
