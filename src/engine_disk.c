@@ -933,6 +933,8 @@ static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk
 		nodemap_remove(&e->busy, n);
 		bool was_dir = s->kind == KIND_DIR && !s->missing;
 		bool other_dir = was_dir && s->stamp != l->found.stamp;
+		if (s->want && s->want->sure == ASKED)
+			s->want->sure = SURE; /* unless it is a change */
 		if (l->unchanged) {
 			known_still(e, n);
 			plan(e, n);

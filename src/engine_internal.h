@@ -91,6 +91,7 @@ struct want {
 	uint16_t tries;
 	uint8_t phase;
 	bool no_local;          /* a local copy failed: fetch */
+	enum { UNSURE, ASKED, SURE } sure; /* that the disk shows what it did when the target was learnt */
 	bool meta;              /* the content is there, with another date or other permissions */
 	bool has_data;
 };

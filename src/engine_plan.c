@@ -471,6 +471,33 @@ static void adopt(struct engine *e, node_t n)
 	plan_around(e, n);
 }
 
+/*
+ * The same content, by a change that this disk does not know yet. Before it is taken for what is there, it is
+ * looked at once more: who changed or deleted it here before that change was made has not seen it, even if that is
+ * noticed only later. False: not yet.
+ */
+static bool is_sure(struct engine *e, node_t n)
+{
+	const struct slot *s = slot_of(e, n);
+	const struct state *target = &s->want->target;
+	bool any = false;
+	for (uint16_t i = 0; i < target->n_heads; i++)
+		any |= !state_find(have_of(e, n), target->heads[i].dot);
+	if (!any || s->want->sure == SURE)
+		return true;
+	slot_phase(e, n, PHASE_WAITING);
+	if (s->flags & F_BUSY)
+		return false; /* the look at its end plans again */
+	if (s->want->sure == ASKED) { /* and it could not be looked at */
+		s->want->sure = UNSURE;
+		retry_later(e, n);
+	} else {
+		s->want->sure = ASKED;
+		queue_glance(e, n);
+	}
+	return false;
+}
+
 static bool in_batch(const struct engine *e, node_t n)
 {
 	for (size_t i = e->batch->n; i-- > 0; )
@@ -634,7 +661,7 @@ static void plan_dir(struct engine *e, node_t n)
 	if (s->kind == KIND_DIR) {
 		if (mode->dot.counter && s->mode != mode->bits)
 			batch_add(e, n, OP_META);
-		else
+		else if (is_sure(e, n))
 			adopt(e, n);
 		return;
 	}
@@ -650,7 +677,8 @@ static void plan_symlink(struct engine *e, node_t n, const struct head *w)
 {
 	const struct head *shown = shown_head(e, n);
 	if (shown && head_same_content(shown, w)) {
-		adopt(e, n);
+		if (is_sure(e, n))
+			adopt(e, n);
 		return;
 	}
 	if (!place_ready(e, n))
@@ -687,7 +715,8 @@ static void plan_file(struct engine *e, node_t n, const struct head *w)
 	if (shown && head_same_content(shown, w)) {
 		const struct mode_reg *mode = &want->target.mode;
 		if (!want->meta && shown->mtime == w->mtime && (!mode->dot.counter || s->mode == mode->bits)) {
-			adopt(e, n);
+			if (is_sure(e, n))
+				adopt(e, n);
 			return;
 		}
 		struct op *op = batch_add(e, n, OP_META);
