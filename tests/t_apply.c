@@ -3,7 +3,6 @@
 #include "config.h"
 #include "apply.h"
 
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -20,6 +19,7 @@
 
 #include "scan.h"
 #include "scratch.h"
+#include "suite.h"
 #include "trash.h"
 
 #define MTIME (INT64_C(1700000000) * 1000000000 + 123456789)
@@ -1548,9 +1548,8 @@ static void add_replacing(TCase *t)
 
 int main(void)
 {
-	Suite *s = suite_create("apply");
-	TCase *t = tcase_create("exchange");
-	tcase_add_checked_fixture(t, setup, teardown);
+	Suite *s = suite_new("apply");
+	TCase *t = suite_case(s, "exchange", setup, teardown);
 	add_replacing(t);
 	tcase_add_test(t, wrong_contents_are_refused);
 	tcase_add_test(t, symlink_targets_that_cannot_be_are_refused);
@@ -1583,22 +1582,12 @@ int main(void)
 	tcase_add_test(t, what_was_only_touched_in_the_trash_is_removed);
 	tcase_add_test(t, saved_names_are_free_and_fit);
 	tcase_add_test(t, things_come_back_from_the_trash);
-	suite_add_tcase(s, t);
-	t = tcase_create("in steps");
-	tcase_add_checked_fixture(t, setup_in_steps, teardown);
+	t = suite_case(s, "in steps", setup_in_steps, teardown);
 	add_replacing(t);
-	suite_add_tcase(s, t);
-	t = tcase_create("races");
-	tcase_set_timeout(t, 60);
-	tcase_add_checked_fixture(t, setup, teardown);
+	t = suite_case(s, "races", setup, teardown);
 	tcase_add_test(t, editor_that_replaces_loses_nothing);
 	tcase_add_test(t, editor_that_writes_in_place_loses_nothing);
 	tcase_add_test(t, swapped_folder_leads_nowhere_outside);
 	tcase_add_test(t, killed_at_any_moment_leaves_whole_files);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -1,8 +1,8 @@
 /* Tests of base: growing buffers and arrays, byte strings, the hash for tables. */
 #include "config.h"
 #include "base.h"
+#include "suite.h"
 
-#include <check.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -194,8 +194,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("base");
-	TCase *t = tcase_create("base");
+	Suite *s = suite_new("base");
+	TCase *t = suite_case(s, "base", NULL, NULL);
 	tcase_add_test(t, allocation_of_nothing_is_a_pointer);
 	tcase_add_test(t, calloc_is_zeroed);
 	tcase_add_test_raise_signal(t, array_too_large_for_size_t_ends_the_program, SIGABRT);
@@ -210,10 +210,5 @@ int main(void)
 	tcase_add_test(t, byte_strings_compare_by_length_and_content);
 	tcase_add_test(t, hash_depends_on_every_byte_the_length_and_the_seed);
 	tcase_add_test(t, hash_spreads_small_numbers);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -4,9 +4,9 @@
 #include "client.h"
 
 #include "fake_names.h"
+#include "suite.h"
 #include "tiny_server.h"
 
-#include <check.h>
 #include <errno.h>
 #include <ev.h>
 #include <stdio.h>
@@ -591,9 +591,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("client");
-	TCase *t = tcase_create("connection");
-	tcase_add_checked_fixture(t, setup, teardown);
+	Suite *s = suite_new("client");
+	TCase *t = suite_case(s, "connection", setup, teardown);
 	tcase_add_test(t, hello_makes_it_up);
 	tcase_add_test(t, who_may_only_look_is_told);
 	tcase_add_test(t, a_port_works_like_a_socket);
@@ -615,16 +614,9 @@ int main(void)
 	tcase_add_test(t, a_bye_gives_the_reason);
 	tcase_add_loop_test(t, offences_end_the_connection, 0, 6);
 	tcase_add_test(t, a_result_that_is_none_ends_the_connection);
-	suite_add_tcase(s, t);
-	t = tcase_create("finding");
-	tcase_add_checked_fixture(t, setup_find, teardown);
+	t = suite_case(s, "finding", setup_find, teardown);
 	tcase_add_test(t, the_only_server_that_answers_is_found);
 	tcase_add_test(t, the_environment_says_which);
 	tcase_add_test(t, what_is_no_address_is_refused);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -4,8 +4,8 @@
 #include "codec.h"
 
 #include "path.h"
+#include "suite.h"
 
-#include <check.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -30,33 +30,25 @@ static void teardown(void)
 	buf_release(&out);
 }
 
-static uint64_t seed;
-
-static uint32_t chance(uint32_t below)
-{
-	seed = seed * 6364136223846793005u + 1442695040888963407u;
-	return (uint32_t)((seed >> 33) % below);
-}
-
 static uint64_t large(void)
 {
-	return ((uint64_t)chance(UINT32_MAX) << 31 | chance(UINT32_MAX)) >> chance(62);
+	return ((uint64_t)pick(1u << 31) << 31 | pick(1u << 31)) >> pick(62);
 }
 
 static struct head random_head(struct dot dot)
 {
-	struct head h = {.dot = dot, .kind = (uint8_t)(1 + chance(3)), .found = chance(2)};
+	struct head h = {.dot = dot, .kind = (uint8_t)(1 + pick(3)), .found = pick(2)};
 	h.rank = (int64_t)large();
-	h.mtime = (int64_t)large() * (chance(2) ? 1 : -1);
+	h.mtime = (int64_t)large() * (pick(2) ? 1 : -1);
 	if (h.kind != KIND_DIR) {
 		h.size = large();
 		for (size_t i = 0; i < HASH_SIZE; i++)
-			h.hash[i] = (uint8_t)chance(256);
+			h.hash[i] = (uint8_t)pick(256);
 	}
 	if (h.kind == KIND_SYMLINK) {
-		h.size = 1 + chance(chance(2) ? 30 : SYMLINK_MAX);
+		h.size = 1 + pick(pick(2) ? 30 : SYMLINK_MAX);
 		h.target = xmalloc((size_t)h.size);
-		memset(h.target, (int)(1 + chance(255)), (size_t)h.size);
+		memset(h.target, (int)(1 + pick(255)), (size_t)h.size);
 	}
 	return h;
 }
@@ -64,22 +56,22 @@ static struct head random_head(struct dot dot)
 static struct state random_state(unsigned max_heads)
 {
 	struct state s = {0};
-	unsigned n = chance(max_heads + 1);
+	unsigned n = pick(max_heads + 1);
 	for (unsigned i = 0; i < n; i++) {
-		struct dot d = {.rep = (rep_t)chance(40), .counter = 1 + large() % COUNTER_MAX};
+		struct dot d = {.rep = (rep_t)pick(40), .counter = 1 + large() % COUNTER_MAX};
 		struct head h = random_head(d);
 		if (!state_find(&s, d))
 			state_add_head(&s, &h);
 		head_release(&h);
 	}
-	for (unsigned i = chance(5) + 1; i; i--)
-		version_add(&s.context, (struct dot){.rep = (rep_t)chance(REPLICAS_MAX),
+	for (unsigned i = pick(5) + 1; i; i--)
+		version_add(&s.context, (struct dot){.rep = (rep_t)pick(REPLICAS_MAX),
 						     .counter = 1 + large() % COUNTER_MAX});
-	if (chance(2))
+	if (pick(2))
 		s.mode = (struct mode_reg){(int64_t)large(),
-					   {1 + large() % COUNTER_MAX, (rep_t)chance(9)},
-					   (uint16_t)(chance(MODE_BITS + 1))};
-	if (!s.n_heads && chance(2))
+					   {1 + large() % COUNTER_MAX, (rep_t)pick(9)},
+					   (uint16_t)(pick(MODE_BITS + 1))};
+	if (!s.n_heads && pick(2))
 		memset(s.gone, 7, HASH_SIZE);
 	return s;
 }
@@ -125,7 +117,7 @@ static void expect_sound(const struct state *s)
 START_TEST(states_come_back_by_their_own_numbers)
 {
 	for (uint64_t run = 0; run < 500; run++) {
-		seed = run;
+		pick_from(run);
 		struct state s = random_state(run % 50 ? 4 : HEADS_MAX);
 		struct state back;
 		buf_clear(&out);
@@ -152,11 +144,11 @@ END_TEST
 START_TEST(entries_come_back_with_other_numbers)
 {
 	for (uint64_t run = 0; run < 300; run++) {
-		seed = run;
+		pick_from(run);
 		/* several entries share the ids; the other side numbers backwards */
 		struct codec_entry e[3];
 		char path[3][40];
-		size_t n = 1 + chance(3);
+		size_t n = 1 + pick(3);
 		buf_clear(&out);
 		codec_ids_clear(&ids);
 		wire_array(&out, n + 1);
@@ -164,11 +156,11 @@ START_TEST(entries_come_back_with_other_numbers)
 			struct state s = random_state(3);
 			memset(path[i], 'a', sizeof(path[i]));
 			e[i] = (struct codec_entry){
-				.path = {(const uint8_t *)path[i], 1 + chance(40)},
+				.path = {(const uint8_t *)path[i], 1 + pick(40)},
 				.seq = 1 + large(),
 				.state = s};
-			if (s.n_heads && s.heads[0].kind == KIND_FILE && chance(2)) {
-				e[i].state.heads[0].size = chance(41);
+			if (s.n_heads && s.heads[0].kind == KIND_FILE && pick(2)) {
+				e[i].state.heads[0].size = pick(41);
 				e[i].data = (struct bytes){(const uint8_t *)path[i],
 							   (size_t)e[i].state.heads[0].size};
 				e[i].has_data = true;
@@ -224,7 +216,7 @@ END_TEST
 START_TEST(the_size_of_an_entry_is_known_before)
 {
 	for (uint64_t run = 0; run < 300; run++) {
-		seed = run;
+		pick_from(run);
 		struct codec_entry e = {.path = bytes_of("some/where"), .seq = COUNTER_MAX,
 					.state = random_state(5)};
 		buf_clear(&out);
@@ -493,15 +485,15 @@ START_TEST(mutated_entries_stay_sound)
 	unsigned passed = 0;
 	unsigned refused = 0;
 	for (uint64_t run = 0; run < 20000; run++) {
-		seed = run;
+		pick_from(run);
 		struct codec_entry e = {.path = bytes_of("some/where"), .seq = 1 + large(),
 					.state = random_state(3)};
 		buf_clear(&out);
 		codec_ids_clear(&ids);
 		codec_pack_entry(&out, &e, &ids);
-		for (uint32_t n = 1 + chance(3); n; n--)
-			out.data[chance((uint32_t)out.len)] =
-				(uint8_t)(chance(2) ? chance(256) : chance(16));
+		for (uint32_t n = 1 + pick(3); n; n--)
+			out.data[pick((uint32_t)out.len)] =
+				(uint8_t)(pick(2) ? pick(256) : pick(16));
 		msgpack_object o;
 		struct codec_entry back;
 		msgpack_zone_clear(&zone);
@@ -524,10 +516,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("codec");
-	TCase *t = tcase_create("codec");
-	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
+	Suite *s = suite_new("codec");
+	TCase *t = suite_case(s, "codec", setup, teardown);
 	tcase_add_test(t, states_come_back_by_their_own_numbers);
 	tcase_add_test(t, entries_come_back_with_other_numbers);
 	tcase_add_test(t, the_size_of_an_entry_is_known_before);
@@ -537,10 +527,5 @@ int main(void)
 	tcase_add_test(t, bad_entries_are_refused);
 	tcase_add_test(t, numbers_of_heads_and_of_replicas_have_a_limit);
 	tcase_add_test(t, mutated_entries_stay_sound);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

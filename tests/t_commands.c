@@ -7,10 +7,10 @@
 #include "commands.h"
 
 #include "path.h"
+#include "suite.h"
 #include "table.h"
 #include "tiny_server.h"
 
-#include <check.h>
 #include <ev.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -338,13 +338,6 @@ struct long_row {
 static struct long_row long_rows[LONG_ROWS * 2];
 static size_t n_long;
 static bool long_by_size, long_reverse;
-static uint64_t chance_state = 1;
-
-static unsigned chance(unsigned below)
-{
-	chance_state = chance_state * 6364136223846793005u + 1442695040888963407u;
-	return (unsigned)(chance_state >> 33) % below;
-}
 
 static int compare_long(const void *a, const void *b)
 {
@@ -372,7 +365,7 @@ static void make_long(unsigned rows)
 	n_long = 0;
 	for (unsigned i = 0; i < rows; i++) {
 		struct long_row *r = &long_rows[n_long++];
-		*r = (struct long_row){.size = chance(5000)};
+		*r = (struct long_row){.size = pick(5000)};
 		snprintf(r->path, sizeof(r->path), "f%06u", i);
 	}
 	sort_long();
@@ -381,18 +374,18 @@ static void make_long(unsigned rows)
 static void change_long(void)
 {
 	for (unsigned i = 0; i < CHANGES; i++) {
-		unsigned at = chance((unsigned)n_long);
+		unsigned at = pick((unsigned)n_long);
 		unsigned number = (unsigned)strtoul(long_rows[at].path + 1, NULL, 10);
 		if (number % 2 == 0)
 			continue;
-		long_rows[at].size = chance(5000);
-		long_rows[at].gone = chance(3) == 0;
+		long_rows[at].size = pick(5000);
+		long_rows[at].gone = pick(3) == 0;
 	}
 	for (unsigned i = 0; i < CHANGES / 6 && n_long < ARRAY_LEN(long_rows); i++) {
 		struct long_row *r = &long_rows[n_long++];
-		*r = (struct long_row){.size = chance(5000)};
-		snprintf(r->path, sizeof(r->path), "f%06ux%u", chance(LONG_ROWS) | 1u,
-			 chance(1000000));
+		*r = (struct long_row){.size = pick(5000)};
+		snprintf(r->path, sizeof(r->path), "f%06ux%u", pick(LONG_ROWS) | 1u,
+			 pick(1000000));
 	}
 	sort_long();
 }
@@ -409,7 +402,7 @@ static size_t find_long(struct bytes path)
 		if (!long_by_size && compare_long(&want, &long_rows[i]) < 0)
 			return i;
 	}
-	return n_long ? chance((unsigned)n_long) : 0;
+	return n_long ? pick((unsigned)n_long) : 0;
 }
 
 static void answer_window(struct tiny_server *t, const struct wire_frame *f)
@@ -465,7 +458,7 @@ START_TEST(a_long_list_that_changes_has_every_row_once)
 	char last[16] = "";
 	bool by_name = !strstr(long_lists[_i], "size"), reverse = strstr(long_lists[_i], "reverse");
 	size_t rows = 0;
-	chance_state = (uint64_t)_i + 1;
+	pick_from((uint64_t)_i);
 	serve(serve_long);
 	ck_assert_int_eq(run(long_lists[_i]), EXIT_DONE);
 	for (char *p = strtok((char *)out.data, "\n"); p; p = strtok(NULL, "\n"), rows++) {
@@ -1261,9 +1254,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("commands");
-	TCase *t = tcase_create("commands");
-	tcase_add_checked_fixture(t, setup, teardown);
+	Suite *s = suite_new("commands");
+	TCase *t = suite_case(s, "commands", setup, teardown);
 	tcase_add_test(t, list_is_a_table_for_people);
 	tcase_add_test(t, list_is_json_for_scripts);
 	tcase_add_loop_test(t, a_long_list_that_changes_has_every_row_once, 0,
@@ -1287,10 +1279,5 @@ int main(void)
 	tcase_add_test(t, watch_goes_on_after_a_loss);
 	tcase_add_test(t, watch_is_json_for_scripts);
 	tcase_add_test(t, a_reader_that_stops_is_no_error_message);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

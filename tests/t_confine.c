@@ -3,8 +3,8 @@
 #include "config.h"
 #include "confine.h"
 #include "scratch.h"
+#include "suite.h"
 
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -234,18 +234,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("confine");
-	TCase *t = tcase_create("confine");
-	tcase_add_checked_fixture(t, setup, teardown);
+	Suite *s = suite_new("confine");
+	TCase *t = suite_case(s, "confine", setup, teardown);
 	tcase_add_test(t, the_server_still_works);
 	tcase_add_test(t, files_outside_are_withheld);
 	tcase_add_test(t, calls_without_use_are_forbidden);
 	tcase_add_test(t, it_can_only_become_narrower);
 	tcase_add_test(t, a_folder_that_is_missing_is_an_error);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

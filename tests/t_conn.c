@@ -3,8 +3,8 @@
 #include "conn.h"
 
 #include "message.h"
+#include "suite.h"
 
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -1000,10 +1000,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("conn");
-	TCase *t = tcase_create("conn");
-	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 30);
+	Suite *s = suite_new("conn");
+	TCase *t = suite_case(s, "conn", setup, teardown);
 	tcase_add_test(t, frames_come_in_one_piece_or_many);
 	tcase_add_test(t, a_stranger_may_say_little_and_a_friend_more);
 	tcase_add_loop_test(t, lengths_beyond_the_limit_are_refused_at_once, 0, 4);
@@ -1039,10 +1037,5 @@ int main(void)
 	tcase_add_test(t, pings_keep_two_of_them_alive);
 	tcase_add_test(t, tcp_gets_its_options);
 	tcase_add_test(t, idle_it_wakes_nobody);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -4,8 +4,8 @@
 #include "deeds.h"
 
 #include "scratch.h"
+#include "suite.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -201,10 +201,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("deeds");
-	TCase *t = tcase_create("deeds");
-	tcase_set_timeout(t, 30);
-	tcase_add_checked_fixture(t, setup, teardown);
+	Suite *s = suite_new("deeds");
+	TCase *t = suite_case(s, "deeds", setup, teardown);
 	tcase_add_test(t, comes_back_as_it_was);
 	tcase_add_test(t, later_frames_count);
 	tcase_add_test(t, a_torn_end_is_left_out);
@@ -212,10 +210,5 @@ int main(void)
 	tcase_add_test(t, nonsense_is_refused);
 	tcase_add_test(t, the_file_and_the_list_have_bounds);
 	tcase_add_test(t, what_cannot_be_written_is_said);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return suite_run(s);
 }

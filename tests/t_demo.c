@@ -2,8 +2,8 @@
  * behind, no folder and no process, however it ends. */
 #include "config.h"
 #include "base.h"
+#include "suite.h"
 
-#include <check.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -25,13 +25,12 @@ static struct buf printed;
 
 static void setup(void)
 {
-	const char *build = getenv("TUTTI_BUILD");
 	tmp = xstrdup("/tmp/tutti-demo-test-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(tmp));
 	setenv("TMPDIR", tmp, 1);
 	setenv("TERM", "xterm", 1);
 	setenv("TZ", "UTC", 1);
-	program = xasprintf("%s/tutti", build ? build : ".");
+	program = build_path("tutti");
 	ck_assert_msg(!access(program, X_OK), "%s is not there", program);
 	pid = 0;
 	from = -1;
@@ -342,10 +341,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("demo");
-	TCase *t = tcase_create("demo");
+	Suite *s = suite_new("demo");
+	TCase *t = suite_case(s, "demo", setup, teardown);
 	tcase_set_timeout(t, 120);
-	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, without_a_terminal_it_prints_the_table);
 	tcase_add_test(t, a_frame_shows_it_in_sync);
 	tcase_add_test(t, it_has_a_conflict_to_settle);
@@ -353,10 +351,5 @@ int main(void)
 	tcase_add_test(t, nothing_is_left_of_a_start);
 	tcase_add_test(t, a_server_that_dies_is_told_of);
 	tcase_add_test(t, without_servers_it_says_so);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -4,8 +4,8 @@
 
 #include "codec.h"
 #include "rows.h"
+#include "suite.h"
 
-#include <check.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -1517,9 +1517,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("engine");
-	TCase *rules = tcase_create("rules"), *remembered = tcase_create("remembered");
-	TCase *random = tcase_create("random"), *hostile = tcase_create("hostile");
+	Suite *s = suite_new("engine");
+	TCase *rules = suite_case(s, "rules", NULL, NULL);
+	TCase *remembered = suite_case(s, "remembered", NULL, NULL);
+	TCase *random = suite_case(s, "random", NULL, NULL);
+	TCase *hostile = suite_case(s, "hostile", NULL, NULL);
 	tcase_add_test(rules, both_hold_all);
 	tcase_add_test(rules, changes_travel);
 	tcase_add_test(rules, renamed_folder_sends_nothing);
@@ -1563,18 +1565,11 @@ int main(void)
 	tcase_add_test(rules, tombstone_waits_for_a_new_replica);
 	tcase_add_test(rules, tombstone_that_comes_again_is_taken_and_forgotten_again);
 	tcase_add_test(rules, tombstone_of_a_copy_waits_for_its_path);
-	suite_add_tcase(s, rules);
 	tcase_add_test(remembered, remembered_histories);
 	tcase_add_test(random, random_histories);
 	tcase_add_test(hostile, hostile_histories);
 	TCase *const long_ones[] = {remembered, random, hostile};
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 3; i++)
 		tcase_set_timeout(long_ones[i], 300);
-		suite_add_tcase(s, long_ones[i]);
-	}
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

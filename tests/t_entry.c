@@ -2,17 +2,9 @@
 #include "config.h"
 #include "entry.h"
 #include "nodemap.h"
+#include "suite.h"
 
-#include <check.h>
 #include <stdlib.h>
-
-static uint64_t rng;
-
-static unsigned rnd(unsigned n)
-{
-	rng = rng * 6364136223846793005u + 1442695040888963407u;
-	return (unsigned)(rng >> 33) % n;
-}
 
 static struct replica_id ids[3] = {{{1}}, {{2}}, {{3}}};
 
@@ -21,17 +13,17 @@ static void history(struct state s[3], unsigned steps)
 {
 	uint64_t counter[3] = {0};
 	for (unsigned i = 0; i < steps; i++) {
-		unsigned r = rnd(3), o = rnd(3);
-		switch (rnd(4)) {
+		unsigned r = pick(3), o = pick(3);
+		switch (pick(4)) {
 		case 0: case 1: {
 			struct head h = {.dot = {++counter[r], (rep_t)r}, .kind = KIND_FILE,
-			                 .rank = (int64_t)rnd(5), .mtime = 1};
-			h.hash[0] = (uint8_t)rnd(4);
+			                 .rank = (int64_t)pick(5), .mtime = 1};
+			h.hash[0] = (uint8_t)pick(4);
 			while (s[r].n_heads)
 				state_remove_head(&s[r], s[r].heads[0].dot);
 			memset(s[r].gone, 0, HASH_SIZE);
 			state_add_head(&s[r], &h);
-			s[r].mode = (struct mode_reg){s[r].mode.rank + (int64_t)rnd(2), h.dot, (uint16_t)(0600 + rnd(8))};
+			s[r].mode = (struct mode_reg){s[r].mode.rank + (int64_t)pick(2), h.dot, (uint16_t)(0600 + pick(8))};
 			break;
 		}
 		case 2:
@@ -58,10 +50,10 @@ static struct state merged(const struct state *a, const struct state *b)
 
 START_TEST(merge_laws)
 {
-	for (rng = 1; rng < 20000; rng++) {
-		uint64_t seed = rng;
+	for (uint64_t seed = 1; seed < 20000; seed++) {
+		pick_from(seed);
 		struct state s[3] = {{0}};
-		history(s, 3 + rnd(20));
+		history(s, 3 + pick(20));
 		struct state ab = merged(&s[0], &s[1]), ba = merged(&s[1], &s[0]);
 		struct state ab_c = merged(&ab, &s[2]), bc = merged(&s[1], &s[2]);
 		struct state a_bc = merged(&s[0], &bc), aa = merged(&s[0], &s[0]);
@@ -79,7 +71,6 @@ START_TEST(merge_laws)
 		struct state *all[] = {&s[0], &s[1], &s[2], &ab, &ba, &ab_c, &bc, &a_bc, &aa};
 		for (size_t i = 0; i < ARRAY_LEN(all); i++)
 			state_release(all[i]);
-		rng = seed;
 	}
 }
 END_TEST
@@ -143,17 +134,17 @@ START_TEST(nodemap_against_array)
 {
 	struct nodemap m = {0};
 	uint64_t there[200] = {0};
-	rng = 7;
+	pick_from(7);
 	for (unsigned i = 0; i < 100000; i++) {
-		node_t n = rnd(200);
-		if (rnd(2)) {
-			there[n] = 1 + rnd(1000);
+		node_t n = pick(200);
+		if (pick(2)) {
+			there[n] = 1 + pick(1000);
 			nodemap_put(&m, n, there[n]);
 		} else {
 			ck_assert(nodemap_remove(&m, n) == (there[n] != 0));
 			there[n] = 0;
 		}
-		n = rnd(200);
+		n = pick(200);
 		uint64_t *at = nodemap_get(&m, n);
 		ck_assert(at ? *at == there[n] : !there[n]);
 	}
@@ -163,17 +154,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("entry");
-	TCase *t = tcase_create("entry");
+	Suite *s = suite_new("entry");
+	TCase *t = suite_case(s, "entry", NULL, NULL);
 	tcase_add_test(t, merge_laws);
 	tcase_add_test(t, tombstone_against_head);
 	tcase_add_test(t, directory_wins);
 	tcase_add_test(t, vectors);
 	tcase_add_test(t, nodemap_against_array);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

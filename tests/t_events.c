@@ -3,8 +3,8 @@
 #include "events.h"
 #include "notify.h"
 #include "scratch.h"
+#include "suite.h"
 
-#include <check.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,16 +125,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("events");
-	TCase *t = tcase_create("events");
+	Suite *s = suite_new("events");
+	TCase *t = suite_case(s, "events", NULL, NULL);
 	tcase_add_test(t, events_are_numbered_and_kept);
 	tcase_add_test(t, old_ones_make_room);
 	tcase_add_test(t, large_ones_make_more_room);
 	tcase_add_test(t, systemd_is_told);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

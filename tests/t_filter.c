@@ -2,9 +2,8 @@
 #include "config.h"
 #include "filter.h"
 #include "entry.h"
+#include "suite.h"
 
-#include <check.h>
-#include <stdlib.h>
 
 static const struct {
 	const char *filter, *path;
@@ -110,16 +109,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("filter");
-	TCase *t = tcase_create("filter");
+	Suite *s = suite_new("filter");
+	TCase *t = suite_case(s, "filter", NULL, NULL);
 	tcase_add_loop_test(t, each_filter_matches_or_not, 0, (int)ARRAY_LEN(cases));
 	tcase_add_test(t, only_unsynced_is_one_more_word);
 	tcase_add_test(t, passing_all_is_known);
 	tcase_add_test(t, every_state_can_be_named);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -1,8 +1,8 @@
 /* Tests of format: sizes, counts, rates, durations, dates, percentages, and their borders. */
 #include "config.h"
 #include "format.h"
+#include "suite.h"
 
-#include <check.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -12,13 +12,6 @@
 #define TIB (GIB * KIB)
 #define PIB (TIB * KIB)
 #define EIB (PIB * KIB)
-
-/* A failing run names its seed; TUTTI_SEED repeats it. */
-static uint64_t seed(void)
-{
-	const char *given = getenv("TUTTI_SEED");
-	return given ? strtoull(given, NULL, 0) : 20261122;
-}
 
 static const struct {
 	uint64_t bytes;
@@ -89,7 +82,7 @@ static void check_size(uint64_t bytes)
 	ck_assert_msg(shown >= 1 || unit[1] == 'K', "%llu: %s", (unsigned long long)bytes, out);
 	long double off = shown - (long double)bytes / size;
 	ck_assert_msg(off < 0.0500001L && off > -0.0500001L, "seed %llu, %llu: %s",
-		      (unsigned long long)seed(), (unsigned long long)bytes, out);
+		      (unsigned long long)suite_seed(), (unsigned long long)bytes, out);
 }
 
 START_TEST(decimal_sizes)
@@ -131,7 +124,7 @@ START_TEST(sizes_hold_at_every_border)
 		check_size(n - 1);
 		check_size(n);
 	}
-	uint64_t state = seed();
+	uint64_t state = suite_seed();
 	for (int i = 0; i < 100000; i++) {
 		state++;
 		check_size(hash64(&state, sizeof(state), 0) >> i % 64);
@@ -243,12 +236,12 @@ START_TEST(rates_are_decimal_and_narrow)
 		format_rate(out, cases[i].rate);
 		ck_assert_str_eq(out, cases[i].text);
 	}
-	uint64_t state = seed();
+	uint64_t state = suite_seed();
 	for (int i = 0; i < 100000; i++) {
 		char out[16];
 		state++;
 		format_rate(out, hash64(&state, sizeof(state), 0) >> i % 64);
-		ck_assert_msg(strlen(out) <= 8, "seed %llu: %s", (unsigned long long)seed(), out);
+		ck_assert_msg(strlen(out) <= 8, "seed %llu: %s", (unsigned long long)suite_seed(), out);
 	}
 }
 END_TEST
@@ -366,8 +359,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("format");
-	TCase *t = tcase_create("format");
+	Suite *s = suite_new("format");
+	TCase *t = suite_case(s, "format", NULL, NULL);
 	tcase_add_loop_test(t, each_size_reads_well, 0, (int)ARRAY_LEN(sizes));
 	tcase_add_test(t, decimal_sizes);
 	tcase_add_test(t, sizes_hold_at_every_border);
@@ -379,10 +372,5 @@ int main(void)
 	tcase_add_test(t, dates_have_three_lengths);
 	tcase_add_test(t, impossible_dates_are_unknown);
 	tcase_add_test(t, hundred_percent_means_all);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -2,8 +2,8 @@
 #include "config.h"
 #include "identity.h"
 #include "scratch.h"
+#include "suite.h"
 
-#include <check.h>
 #include <errno.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
@@ -205,9 +205,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("identity");
-	TCase *t = tcase_create("identity");
-	tcase_add_checked_fixture(t, setup, teardown);
+	Suite *s = suite_new("identity");
+	TCase *t = suite_case(s, "identity", setup, teardown);
 	tcase_add_test(t, a_key_is_made_once);
 	tcase_add_test(t, many_at_once_agree_on_one_key);
 	tcase_add_test(t, a_key_that_others_can_read_is_refused);
@@ -215,10 +214,5 @@ int main(void)
 	tcase_add_test(t, what_is_no_file_is_refused);
 	tcase_add_test(t, the_certificate_carries_the_key);
 	tcase_add_test(t, a_certificate_with_another_kind_of_key_has_no_id);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

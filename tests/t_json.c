@@ -2,27 +2,14 @@
 #include "config.h"
 #include "json.h"
 
+#include "suite.h"
 #include "text.h"
 
-#include <check.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define LITERAL(s) {(const uint8_t *)(s), sizeof(s) - 1}
-
-/* A failing run names its seed; TUTTI_SEED repeats it. */
-static uint64_t seed(void)
-{
-	const char *given = getenv("TUTTI_SEED");
-	return given ? strtoull(given, NULL, 0) : 20261122;
-}
-
-static uint64_t next_random(uint64_t *state)
-{
-	*state += 0x9e3779b97f4a7c15u;
-	return hash64(state, sizeof(*state), 0);
-}
 
 static struct buf out;
 static struct json w;
@@ -228,7 +215,7 @@ END_TEST
 
 START_TEST(random_bytes_give_valid_json)
 {
-	uint64_t state = seed();
+	uint64_t state = suite_seed();
 	for (int round = 0; round < 20000; round++) {
 		uint8_t raw[48];
 		size_t len = next_random(&state) % sizeof(raw);
@@ -391,9 +378,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("json");
-	TCase *t = tcase_create("json");
-	tcase_add_checked_fixture(t, start, finish);
+	Suite *s = suite_new("json");
+	TCase *t = suite_case(s, "json", start, finish);
 	tcase_add_test(t, objects_and_arrays_nest);
 	tcase_add_test(t, depth_reaches_its_limit);
 	tcase_add_loop_test(t, each_string_is_written, 0, (int)ARRAY_LEN(strings));
@@ -406,10 +392,5 @@ int main(void)
 	tcase_add_test(t, integers_are_whole);
 	tcase_add_test(t, seconds_are_exact);
 	tcase_add_loop_test_raise_signal(t, misuse_is_asserted, SIGABRT, 0, (int)ARRAY_LEN(bugs));
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -1,8 +1,8 @@
 /* Tests of IDs as people write them: every slip is noticed. */
 #include "config.h"
 #include "key_id.h"
+#include "suite.h"
 
-#include <check.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,19 +154,13 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("key_id");
-	TCase *t = tcase_create("key_id");
-	tcase_add_checked_fixture(t, setup, NULL);
+	Suite *s = suite_new("key_id");
+	TCase *t = suite_case(s, "key_id", setup, NULL);
 	tcase_add_test(t, what_is_written_is_read);
 	tcase_add_test(t, digits_that_look_like_letters_are_letters);
 	tcase_add_test(t, one_wrong_character_names_its_group);
 	tcase_add_test(t, exchanged_characters_name_their_group);
 	tcase_add_test(t, exchanged_groups_are_noticed);
 	tcase_add_test(t, parts_and_other_things_are_refused);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -1,8 +1,7 @@
 /* Tests of the arrangement of the screen at every size. */
 #include "config.h"
 #include "layout.h"
-
-#include <check.h>
+#include "suite.h"
 
 static struct layout at(int width, int height, size_t servers, size_t transfers)
 {
@@ -112,15 +111,10 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("layout");
-	TCase *t = tcase_create("layout");
+	Suite *s = suite_new("layout");
+	TCase *t = suite_case(s, "layout", NULL, NULL);
 	tcase_add_test(t, every_size_is_filled);
 	tcase_add_test(t, lines_come_with_room);
 	tcase_add_test(t, as_drawn_in_the_design);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return suite_run(s);
 }

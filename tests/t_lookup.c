@@ -4,10 +4,9 @@
 #include "lookup.h"
 
 #include "fake_names.h"
+#include "suite.h"
 
-#include <check.h>
 #include <ev.h>
-#include <stdlib.h>
 
 static struct ev_loop *loop;
 static struct buf told; /* what came, in order: an address and a blank, or "(why) " */
@@ -164,18 +163,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("lookup");
-	TCase *t = tcase_create("lookup");
-	tcase_add_checked_fixture(t, setup, teardown);
+	Suite *s = suite_new("lookup");
+	TCase *t = suite_case(s, "lookup", setup, teardown);
 	tcase_add_loop_test(t, a_name_has_addresses_or_a_reason, 0, ARRAY_LEN(answers));
 	tcase_add_test(t, the_loop_goes_on_meanwhile);
 	tcase_add_test(t, many_wait_for_a_thread);
 	tcase_add_test(t, who_cancels_is_not_told);
-	tcase_set_timeout(t, 30);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

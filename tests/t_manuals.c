@@ -4,8 +4,8 @@
 #include "arguments.h"
 #include "keys.h"
 #include "settings.h"
+#include "suite.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -13,15 +13,10 @@ static struct buf tutti, tuttid, conf;
 
 static void read_manual(struct buf *out, const char *name)
 {
-	const char *source = getenv("TUTTI_SOURCE");
-	char *path = xasprintf("%s/man/%s", source ? source : ".", name);
-	FILE *f = fopen(path, "re");
-	ck_assert_msg(f != NULL, "cannot open %s", path);
-	buf_add_char(out, '\n');
-	for (int c; (c = getc(f)) != EOF;)
-		buf_add_char(out, (char)c);
+	char *path = xasprintf("man/%s", name), *text = source_text(path);
+	buf_addf(out, "\n%s", text);
 	buf_add_char(out, '\0');
-	fclose(f);
+	free(text);
 	free(path);
 }
 
@@ -183,17 +178,12 @@ int main(int argc, char **argv)
 		buf_release(&keys);
 		return EXIT_SUCCESS;
 	}
-	Suite *s = suite_create("manuals");
-	TCase *t = tcase_create("manuals");
+	Suite *s = suite_new("manuals");
+	TCase *t = suite_case(s, "manuals", NULL, NULL);
 	tcase_add_unchecked_fixture(t, setup, NULL);
 	tcase_add_test(t, every_option_is_in_its_manual);
 	tcase_add_test(t, every_key_of_the_file_is_in_its_manual);
 	tcase_add_test(t, every_command_is_in_the_manual);
 	tcase_add_test(t, every_key_is_in_the_manual);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

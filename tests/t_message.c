@@ -6,9 +6,9 @@
 #include "message.h"
 
 #include "path.h"
+#include "suite.h"
 #include "text.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -634,26 +634,18 @@ START_TEST(every_truncation_is_refused)
 }
 END_TEST
 
-static uint64_t seed;
-
-static uint32_t chance(uint32_t below)
-{
-	seed = seed * 6364136223846793005u + 1442695040888963407u;
-	return (uint32_t)((seed >> 33) % below);
-}
-
 START_TEST(damaged_messages_pass_only_if_sound)
 {
 	size_t counts[2] = {0};
 	EACH(m, result) {
 		for (uint64_t run = 0; run < 2000; run++) {
-			seed = run;
+			pick_from(run);
 			memset(&how, 0, sizeof(how));
 			how.no_optional = run % 2 && !has_rule(m, result);
 			make(m, result);
-			for (uint32_t n = 1 + chance(3); n; n--) {
-				uint8_t *p = &out.data[4 + chance((uint32_t)out.len - 4)];
-				*p = (uint8_t)(chance(2) ? *p ^ 1u << chance(8) : chance(256));
+			for (uint32_t n = 1 + pick(3); n; n--) {
+				uint8_t *p = &out.data[4 + pick((uint32_t)out.len - 4)];
+				*p = (uint8_t)(pick(2) ? *p ^ 1u << pick(8) : pick(256));
 			}
 			if (wire_decode(&frame, (struct bytes){out.data + 4, out.len - 4}))
 				continue;
@@ -957,26 +949,24 @@ END_TEST
 /* The manual's source, with what roff wants escaped turned back. */
 static char *manual(void)
 {
-	const char *source = getenv("TUTTI_SOURCE");
-	char *path = xasprintf("%s/man/tutti-protocol.7", source ? source : ".");
-	FILE *f = fopen(path, "r");
-	ck_assert_msg(f != NULL, "cannot read %s", path);
+	char *text = source_text("man/tutti-protocol.7");
 	struct buf b = {0};
-	int c;
-	while ((c = getc(f)) != EOF) {
-		if (c == '\\') {
-			c = getc(f);
-			if (c == '&')
-				continue;
-			if (c == 'e')
-				c = '\\';
-			if (c == '(') /* a special character by its name */
-				c = getc(f) == 'h' && getc(f) == 'a' ? '^' : '?';
+	for (const char *p = text; *p; p++) {
+		if (*p != '\\') {
+			buf_add_char(&b, *p);
+			continue;
 		}
-		buf_add_char(&b, (char)c);
+		p++;
+		ck_assert(*p);
+		if (*p == '(') { /* a special character by its name */
+			ck_assert(p[1] && p[2]);
+			buf_add_char(&b, p[1] == 'h' && p[2] == 'a' ? '^' : '?');
+			p += 2;
+		} else if (*p != '&') {
+			buf_add_char(&b, *p == 'e' ? '\\' : *p);
+		}
 	}
-	fclose(f);
-	free(path);
+	free(text);
 	buf_add_char(&b, '\0');
 	return (char *)b.data;
 }
@@ -1198,9 +1188,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("message");
-	TCase *t = tcase_create("message");
-	tcase_add_checked_fixture(t, setup, teardown);
+	Suite *s = suite_new("message");
+	TCase *t = suite_case(s, "message", setup, teardown);
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, good_messages_pass);
 	tcase_add_test(t, missing_double_and_numbered_keys);
@@ -1222,10 +1211,5 @@ int main(void)
 	tcase_add_test(t, the_manual_has_the_whole_table_and_no_more);
 	tcase_add_test(t, the_text_of_the_table_is_all_its_parts);
 	tcase_add_test(t, the_example_in_the_manual_is_right);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -4,29 +4,14 @@
 #include "screen_rig.h"
 
 #include "entry.h"
+#include "suite.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 static struct rig rig;
 static struct fake *fake;
-
-/* A failing run names its seed; TUTTI_SEED repeats it. */
-static uint64_t random_state;
-
-static unsigned pick(unsigned below)
-{
-	random_state += 0x9e3779b97f4a7c15u;
-	return (unsigned)(hash64(&random_state, sizeof(random_state), 1) % below);
-}
-
-static void seed(int number)
-{
-	const char *given = getenv("TUTTI_SEED");
-	random_state = given ? strtoull(given, NULL, 0) : 20261122u + (unsigned)number;
-}
 
 static void begin(size_t servers, int width, int height)
 {
@@ -793,7 +778,7 @@ static void random_step(void)
 
 START_TEST(monkey)
 {
-	seed(_i);
+	pick_from(suite_seed() + (unsigned)_i);
 	begin(1 + pick(4), 80, 24);
 	for (int i = 0; i < 200; i++)
 		random_edit();
@@ -818,7 +803,7 @@ END_TEST
  * goes, or the edge of the table forces the line. */
 START_TEST(random_changes_leave_the_cursor_alone)
 {
-	seed(_i);
+	pick_from(suite_seed() + (unsigned)_i);
 	begin(2, 80, 24);
 	for (int i = 0; i < 300; i++)
 		random_edit();
@@ -854,10 +839,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("model");
-	TCase *t = tcase_create("model");
-	tcase_add_checked_fixture(t, NULL, tear_down);
-	tcase_set_timeout(t, 60);
+	Suite *s = suite_new("model");
+	TCase *t = suite_case(s, "model", NULL, tear_down);
 	tcase_add_test(t, moving_in_the_window_asks_nobody);
 	tcase_add_test(t, a_long_way_takes_few_windows);
 	tcase_add_test(t, first_last_row_and_percent);
@@ -885,10 +868,5 @@ int main(void)
 	tcase_add_test(t, prompts_take_characters_whole);
 	tcase_add_loop_test(t, monkey, 0, 6);
 	tcase_add_loop_test(t, random_changes_leave_the_cursor_alone, 0, 4);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return suite_run(s);
 }

@@ -5,9 +5,9 @@
 #include "digest.h"
 #include "message.h"
 #include "scratch.h"
+#include "suite.h"
 #include "wire.h"
 
-#include <check.h>
 #include <errno.h>
 #include <ev.h>
 #include <netinet/in.h>
@@ -98,8 +98,7 @@ static void set_up(void)
 	root = scratch_path(dir, "root");
 	state = scratch_path(dir, "state");
 	address = scratch_path(dir, "socket");
-	const char *build = getenv("TUTTI_BUILD");
-	char *program = xasprintf("%s/tuttid", build ? build : ".");
+	char *program = build_path("tuttid");
 	int out[2];
 	ck_assert_int_eq(pipe(out), 0);
 	server = fork();
@@ -819,9 +818,8 @@ END_TEST
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
-	Suite *s = suite_create("net");
-	TCase *t = tcase_create("net");
-	tcase_add_checked_fixture(t, set_up, tear_down);
+	Suite *s = suite_new("net");
+	TCase *t = suite_case(s, "net", set_up, tear_down);
 	tcase_add_test(t, a_good_peer_is_taken);
 	tcase_add_test(t, hello_may_come_byte_by_byte);
 	tcase_add_test(t, wrong_greetings_are_told);
@@ -836,10 +834,5 @@ int main(void)
 	tcase_add_test(t, answers_to_nothing_end_the_connection);
 	tcase_add_test(t, what_only_clients_may_is_refused);
 	tcase_add_loop_test(t, turned_bits_do_no_harm, 0, 4);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -8,9 +8,9 @@
 #include "log.h"
 #include "places.h"
 #include "settings.h"
+#include "suite.h"
 #include "table.h"
 
-#include <check.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -998,8 +998,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("options");
-	TCase *t = tcase_create("options");
+	Suite *s = suite_new("options");
+	TCase *t = suite_case(s, "options", NULL, NULL);
 	tcase_add_test(t, a_file_says_what_a_line_would);
 	tcase_add_test(t, the_line_takes_the_place_of_the_file);
 	tcase_add_test(t, what_is_wrong_in_a_file_is_said_with_its_line);
@@ -1034,10 +1034,5 @@ int main(void)
 	tcase_add_test(t, one_cause_logs_a_burst_and_then_a_trickle);
 	tcase_add_test(t, log_lines_are_safe_and_have_their_level);
 	tcase_add_test(t, what_was_left_out_is_counted);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -2,28 +2,15 @@
 #include "config.h"
 #include "path.h"
 
+#include "suite.h"
 #include "text.h"
 
-#include <check.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define LITERAL(s) {(const uint8_t *)(s), sizeof(s) - 1}
-
-/* A failing run names its seed; TUTTI_SEED repeats it. */
-static uint64_t seed(void)
-{
-	const char *given = getenv("TUTTI_SEED");
-	return given ? strtoull(given, NULL, 0) : 20261122;
-}
-
-static uint64_t next_random(uint64_t *state)
-{
-	*state += 0x9e3779b97f4a7c15u;
-	return hash64(state, sizeof(*state), 0);
-}
 
 static const struct {
 	struct bytes path;
@@ -201,7 +188,7 @@ static struct bytes random_path(uint8_t *out, size_t max, uint64_t *state)
 
 START_TEST(order_is_that_of_the_definition)
 {
-	uint64_t state = seed();
+	uint64_t state = suite_seed();
 	uint8_t a[40], b[40];
 	for (int round = 0; round < 50000; round++) {
 		struct bytes x = random_path(a, sizeof(a), &state);
@@ -213,7 +200,7 @@ START_TEST(order_is_that_of_the_definition)
 			continue;
 		int want = compare_slowly(x, y), got = path_compare(x, y);
 		ck_assert_msg((want > 0) == (got > 0) && (want < 0) == (got < 0),
-			      "seed %llu: \"%.*s\" and \"%.*s\"", (unsigned long long)seed(),
+			      "seed %llu: \"%.*s\" and \"%.*s\"", (unsigned long long)suite_seed(),
 			      (int)x.len, (const char *)x.p, (int)y.len, (const char *)y.p);
 	}
 }
@@ -498,7 +485,7 @@ START_TEST(conflict_names_hold_their_promises_for_any_name)
 		".conflict-0123abcd-42", ".conflict-", "-42", "0123abcd", ".", ".txt", "a",
 		"\xe6\x97\xa5", "\xff", "1234567890", "conflict", "-",
 	};
-	uint64_t state = seed();
+	uint64_t state = suite_seed();
 	for (int round = 0; round < 20000; round++) {
 		struct buf name = {0};
 		size_t pieces = 1 + next_random(&state) % 40;
@@ -527,7 +514,7 @@ START_TEST(conflict_names_hold_their_promises_for_any_name)
 				fine = !path_is_conflict_name(bytes_in(&out));
 			}
 			ck_assert_msg(fine, "seed %llu, round %d: \"%.*s\"",
-				      (unsigned long long)seed(), round, (int)name.len,
+				      (unsigned long long)suite_seed(), round, (int)name.len,
 				      (const char *)name.data);
 			buf_release(&out);
 		}
@@ -576,20 +563,18 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("path");
-	TCase *t = tcase_create("check");
+	Suite *s = suite_new("path");
+	TCase *t = suite_case(s, "check", NULL, NULL);
 	tcase_add_loop_test(t, each_path_is_judged, 0, (int)ARRAY_LEN(checks));
 	tcase_add_test(t, limits_are_exact);
 	tcase_add_test(t, every_byte_but_two_may_be_in_a_name);
 	tcase_add_test(t, every_error_has_its_words);
-	suite_add_tcase(s, t);
-	t = tcase_create("parts");
+	t = suite_case(s, "parts", NULL, NULL);
 	tcase_add_test(t, paths_are_ordered_by_component);
 	tcase_add_test(t, order_is_that_of_the_definition);
 	tcase_add_test(t, parts_of_a_path);
 	tcase_add_test(t, under_means_below);
-	suite_add_tcase(s, t);
-	t = tcase_create("conflict");
+	t = suite_case(s, "conflict", NULL, NULL);
 	tcase_add_loop_test(t, copy_has_its_name, 0, (int)ARRAY_LEN(copies));
 	tcase_add_test(t, copy_belongs_to_its_path_only);
 	tcase_add_test(t, copy_is_appended);
@@ -602,10 +587,5 @@ int main(void)
 	tcase_add_test(t, conflict_names_hold_their_promises_for_any_name);
 	tcase_add_test(t, numbered_names_are_plain_and_fit);
 	tcase_add_test_raise_signal(t, replica_text_of_another_length_is_a_bug, SIGABRT);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -1,25 +1,10 @@
 /* Tests of the counted search trees: random insertions, removals and weights against an array. */
 #include "config.h"
 #include "ranked.h"
+#include "suite.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-/* A failing run names its seed; TUTTI_SEED repeats it. */
-static uint64_t seed(void)
-{
-	const char *given = getenv("TUTTI_SEED");
-	return given ? strtoull(given, NULL, 0) : 20261122;
-}
-
-static uint64_t random_state;
-
-static uint32_t pick(uint32_t below)
-{
-	random_state += 0x9e3779b97f4a7c15u;
-	return (uint32_t)(hash64(&random_state, sizeof(random_state), 0) % below);
-}
 
 enum { NUMBERS = 300, TREES = 2 };
 
@@ -39,7 +24,7 @@ static void check(const struct ranked *r, const struct model *m, unsigned edit)
 		             ranked_weight(r, n) == m->weights[i] &&
 		             ranked_prev(r, n) == (i ? m->members[i - 1] : 0);
 		ck_assert_msg(right, "TUTTI_SEED=%llu, edit %u: member %zu",
-		              (unsigned long long)seed(), edit, i);
+		              (unsigned long long)suite_seed(), edit, i);
 		before += m->weights[i];
 		n = ranked_next(r, n);
 	}
@@ -75,8 +60,8 @@ START_TEST(trees_follow_an_array)
 {
 	struct ranked r;
 	struct model models[TREES] = {0};
-	random_state = seed();
-	ranked_init(&r, seed(), 1);
+	pick_from(suite_seed());
+	ranked_init(&r, suite_seed(), 1);
 	for (unsigned edit = 0; edit < 4000; edit++) {
 		struct model *m = &models[pick(TREES)];
 		uint32_t n = 1 + pick(NUMBERS - 1);
@@ -116,8 +101,8 @@ START_TEST(built_and_grown_trees_are_the_same)
 	uint32_t *members = xcalloc(COUNT, sizeof(*members));
 	uint32_t *weights = xcalloc(COUNT, sizeof(*weights));
 	uint32_t root_built = 0, root_grown = 0;
-	ranked_init(&built, seed(), COUNT + 1);
-	ranked_init(&grown, seed(), COUNT + 1);
+	ranked_init(&built, suite_seed(), COUNT + 1);
+	ranked_init(&grown, suite_seed(), COUNT + 1);
 	for (uint32_t i = 0; i < COUNT; i++) {
 		members[i] = i + 1;
 		weights[i] = 1 + i % 3;
@@ -141,14 +126,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("ranked");
-	TCase *t = tcase_create("ranked");
+	Suite *s = suite_new("ranked");
+	TCase *t = suite_case(s, "ranked", NULL, NULL);
 	tcase_add_test(t, trees_follow_an_array);
 	tcase_add_test(t, built_and_grown_trees_are_the_same);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

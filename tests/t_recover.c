@@ -7,7 +7,6 @@
 #include "config.h"
 #include "recover.h"
 
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -19,6 +18,7 @@
 
 #include "apply.h"
 #include "scratch.h"
+#include "suite.h"
 #include "trash.h"
 
 #define MTIME (INT64_C(1700000000) * 1000000000 + 123456789)
@@ -1079,8 +1079,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("recover");
-	TCase *t = tcase_create("points");
+	Suite *s = suite_new("recover");
+	TCase *t = suite_case(s, "points", NULL, NULL);
 	tcase_set_timeout(t, 300);
 	tcase_add_loop_test(t, every_operation_at_every_point, 0, 2 * KINDS);
 	tcase_add_loop_test(t, every_pair_at_every_point, 0, KINDS);
@@ -1090,10 +1090,8 @@ int main(void)
 	tcase_add_test(t, what_somebody_does_after_a_kill_is_told_from_what_we_did);
 	tcase_add_test(t, an_edit_that_came_out_goes_back);
 	tcase_add_test(t, after_a_power_failure_doubt_claims_nothing);
-	suite_add_tcase(s, t);
-	t = tcase_create("journal");
+	t = suite_case(s, "journal", open_world, close_world);
 	tcase_set_timeout(t, 120);
-	tcase_add_checked_fixture(t, open_world, close_world);
 	tcase_add_test(t, what_is_written_is_read);
 	tcase_add_test(t, what_is_settled_is_not_read_again);
 	tcase_add_test(t, the_journal_stays_small);
@@ -1102,10 +1100,5 @@ int main(void)
 	tcase_add_test(t, hostile_intents_are_refused);
 	tcase_add_test(t, a_failed_sync_is_not_trusted_again);
 	tcase_add_test(t, without_a_durable_intent_no_name_changes);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

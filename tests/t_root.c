@@ -2,7 +2,6 @@
 #include "config.h"
 #include "root.h"
 
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "scratch.h"
+#include "suite.h"
 
 static char *dir;
 
@@ -497,9 +497,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("root");
-	TCase *t = tcase_create("root");
-	tcase_add_checked_fixture(t, setup, teardown);
+	Suite *s = suite_new("root");
+	TCase *t = suite_case(s, "root", setup, teardown);
 	tcase_add_test(t, what_cannot_be_served_is_refused_with_a_reason);
 	tcase_add_test(t, unreadable_directory_is_refused);
 	tcase_add_test(t, mark_is_made_once_and_found_again);
@@ -521,10 +520,5 @@ int main(void)
 	tcase_add_test(t, walk_reaches_the_deepest_and_the_oddest_names);
 	tcase_add_test(t, walk_stays_on_its_file_system);
 	tcase_add_test(t, stamps_tell_content_from_metadata);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -3,7 +3,6 @@
 #include "config.h"
 #include "scan.h"
 
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -18,6 +17,7 @@
 
 #include "digest.h"
 #include "scratch.h"
+#include "suite.h"
 
 static char *dir;
 static struct root *root;
@@ -507,10 +507,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("scan");
-	TCase *t = tcase_create("scan");
-	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
+	Suite *s = suite_new("scan");
+	TCase *t = suite_case(s, "scan", setup, teardown);
 	tcase_add_test(t, listing_has_all_kinds_and_not_our_own_folder);
 	tcase_add_test(t, listing_of_what_is_no_folder_fails);
 	tcase_add_test(t, large_folder_is_listed_whole);
@@ -526,10 +524,5 @@ int main(void)
 	tcase_add_test(t, no_mixture_of_two_contents_is_ever_seen);
 	tcase_add_test(t, what_is_written_later_changes_the_stamp);
 	tcase_add_test(t, content_is_served_while_it_is_the_same);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -4,8 +4,8 @@
 #include "screen_rig.h"
 
 #include "entry.h"
+#include "suite.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -27,29 +27,24 @@ static void tear_down(void)
 
 static char *golden_file(const char *name)
 {
-	const char *source = getenv("TUTTI_SOURCE");
-	return xasprintf("%s/tests/golden/%s.txt", source ? source : ".", name);
+	return xasprintf("tests/golden/%s.txt", name);
 }
 
 static void compare(const char *name)
 {
 	char *file = golden_file(name);
-	struct buf wanted = {0};
 	if (getenv("TUTTI_UPDATE_GOLDEN")) {
-		FILE *f = fopen(file, "w");
+		char *path = source_path(file);
+		FILE *f = fopen(path, "w");
 		ck_assert_ptr_nonnull(f);
 		fwrite(drawn.data, 1, drawn.len, f);
 		ck_assert_int_eq(fclose(f), 0);
+		free(path);
 	}
-	FILE *f = fopen(file, "r");
-	ck_assert_msg(f != NULL, "no %s: make update-golden", file);
-	for (int c; (c = getc(f)) != EOF;)
-		buf_add_char(&wanted, (char)c);
-	fclose(f);
-	buf_add_char(&wanted, '\0');
+	char *wanted = source_text(file); /* make update-golden draws it */
 	buf_add_char(&drawn, '\0');
 	/* The first line that differs says more than two whole files. */
-	char *a = (char *)wanted.data, *b = (char *)drawn.data;
+	char *a = wanted, *b = (char *)drawn.data;
 	for (int line = 1; *a || *b; line++) {
 		size_t n = strcspn(a, "\n"), k = strcspn(b, "\n");
 		ck_assert_msg(n == k && memcmp(a, b, n) == 0,
@@ -58,7 +53,7 @@ static void compare(const char *name)
 		a += n + (a[n] == '\n');
 		b += k + (b[k] == '\n');
 	}
-	buf_release(&wanted);
+	free(wanted);
 	free(file);
 }
 
@@ -306,9 +301,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("screen");
-	TCase *t = tcase_create("screen");
-	tcase_add_checked_fixture(t, set_up, tear_down);
+	Suite *s = suite_new("screen");
+	TCase *t = suite_case(s, "screen", set_up, tear_down);
 	tcase_add_loop_test(t, sample, 0, 2);
 	tcase_add_test(t, sample_looks);
 	tcase_add_loop_test(t, empty, 0, 2);
@@ -319,10 +313,5 @@ int main(void)
 	tcase_add_test(t, other_views);
 	tcase_add_loop_test(t, dialogs, 0, 2);
 	tcase_add_loop_test(t, keys, 0, 2);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return suite_run(s);
 }

@@ -3,9 +3,9 @@
 #include "config.h"
 #include "client.h"
 #include "scratch.h"
+#include "suite.h"
 #include "wire.h"
 
-#include <check.h>
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
@@ -29,8 +29,7 @@ static struct client *client;
 
 static void start_server(const char *peer)
 {
-	const char *build = getenv("TUTTI_BUILD");
-	char *program = xasprintf("%s/tuttid", build ? build : ".");
+	char *program = build_path("tuttid");
 	int out[2];
 	ck_assert_int_eq(pipe(out), 0);
 	server = fork();
@@ -1006,9 +1005,8 @@ END_TEST
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
-	Suite *s = suite_create("session");
-	TCase *t = tcase_create("session");
-	tcase_add_checked_fixture(t, set_up, tear_down);
+	Suite *s = suite_new("session");
+	TCase *t = suite_case(s, "session", set_up, tear_down);
 	tcase_add_test(t, rows_say_everything);
 	tcase_add_test(t, windows_stay_with_their_row);
 	tcase_add_test(t, rows_are_told_at_most_so_often);
@@ -1025,10 +1023,5 @@ int main(void)
 	tcase_add_test(t, the_socket_is_ours_alone);
 	tcase_add_test(t, who_asks_without_end_waits_for_the_answers);
 	tcase_add_test(t, a_wait_that_is_left_does_no_harm);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

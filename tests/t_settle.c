@@ -5,8 +5,8 @@
 #include "screen_rig.h"
 
 #include "entry.h"
+#include "suite.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -832,10 +832,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("settle");
-	TCase *t = tcase_create("settle");
-	tcase_add_checked_fixture(t, set_up, tear_down);
-	tcase_set_timeout(t, 60);
+	Suite *s = suite_new("settle");
+	TCase *t = suite_case(s, "settle", set_up, tear_down);
 	tcase_add_test(t, each_answer_is_what_it_says);
 	tcase_add_test(t, leaving_decides_nothing);
 	tcase_add_test(t, keys_typed_ahead_decide_nothing);
@@ -863,10 +861,5 @@ int main(void)
 	tcase_add_test(t, the_past_is_narrowed_by_time_and_server);
 	tcase_add_test(t, restoring_asks_and_says_where);
 	tcase_add_test(t, history_of_all_and_of_one);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return suite_run(s);
 }

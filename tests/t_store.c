@@ -3,7 +3,6 @@
 #include "config.h"
 #include "store.h"
 
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "scratch.h"
+#include "suite.h"
 
 #define ROOT_A "0123456789abcdef0123456789abcdef"
 #define ROOT_B "fedcba9876543210fedcba9876543210"
@@ -826,10 +826,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("store");
-	TCase *t = tcase_create("store");
-	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
+	Suite *s = suite_new("store");
+	TCase *t = suite_case(s, "store", setup, teardown);
 	tcase_add_test(t, what_is_written_is_read_again);
 	tcase_add_test(t, rows_are_replaced_and_removed);
 	tcase_add_test(t, counter_stays_unless_it_is_given);
@@ -856,10 +854,5 @@ int main(void)
 	tcase_add_test(t, an_abandoned_index_leaves_its_past);
 	tcase_add_test(t, index_of_the_first_format_is_taken_over);
 	tcase_add_test(t, killed_at_each_point_of_taking_over);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -3,25 +3,10 @@
 #include "config.h"
 #include "table.h"
 #include "entry.h"
+#include "suite.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-/* A failing run names its seed; TUTTI_SEED repeats it. */
-static uint64_t seed(void)
-{
-	const char *given = getenv("TUTTI_SEED");
-	return given ? strtoull(given, NULL, 0) : 20261122;
-}
-
-static uint64_t random_state;
-
-static unsigned pick(unsigned below)
-{
-	random_state += 0x9e3779b97f4a7c15u;
-	return (unsigned)(hash64(&random_state, sizeof(random_state), 0) % below);
-}
 
 /* The world: a tree, and what `get` says of it. */
 
@@ -654,7 +639,7 @@ static size_t index_in(const node_t *list, size_t n, node_t what)
 #define OK(condition, ...)                                                                         \
 	do {                                                                                       \
 		if (!(condition)) {                                                                \
-			fprintf(stderr, "TUTTI_SEED=%llu, edit %u: ", (unsigned long long)seed(),  \
+			fprintf(stderr, "TUTTI_SEED=%llu, edit %u: ", (unsigned long long)suite_seed(), \
 			        edits);                                                            \
 			fprintf(stderr, __VA_ARGS__);                                              \
 			fputc('\n', stderr);                                                       \
@@ -855,7 +840,7 @@ static void run_model(bool loose)
 {
 	enum { TABLES = 5, EDITS = 1000 };
 	struct model *models = xcalloc(TABLES, sizeof(*models));
-	random_state = seed() + loose;
+	pick_from(suite_seed() + loose);
 	names.n = 0;
 	learn_names();
 	for (edits = 0; edits < 60; edits++)
@@ -905,9 +890,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("table");
-	TCase *t = tcase_create("table");
-	tcase_add_checked_fixture(t, set_up, tear_down);
+	Suite *s = suite_new("table");
+	TCase *t = suite_case(s, "table", set_up, tear_down);
 	tcase_add_test(t, flat_is_all_files_and_empty_folders);
 	tcase_add_test(t, flat_in_every_order);
 	tcase_add_test(t, dates_before_1970_stand_first);
@@ -923,16 +907,8 @@ int main(void)
 	tcase_add_test(t, finding_goes_into_folded_folders_and_round);
 	tcase_add_test(t, finding_visits_each_of_many);
 	tcase_add_test(t, empty_tables);
-	suite_add_tcase(s, t);
-	t = tcase_create("model");
-	tcase_set_timeout(t, 60);
-	tcase_add_checked_fixture(t, set_up, tear_down);
+	t = suite_case(s, "model", set_up, tear_down);
 	tcase_add_test(t, tables_follow_random_edits);
 	tcase_add_test(t, tables_follow_edits_in_any_order);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -6,8 +6,8 @@
 #include "pty.h"
 
 #include "entry.h"
+#include "suite.h"
 
-#include <check.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,12 +25,11 @@ static char *home, *now, *program, *address;
 
 static void set_up(void)
 {
-	const char *build = getenv("TUTTI_BUILD");
 	loop = ev_loop_new(EVFLAG_AUTO);
 	folder = tiny_folder();
 	home = xasprintf("HOME=%s", folder);
 	now = xasprintf("TUTTI_NOW=1795356202");
-	program = xasprintf("%s/tutti", build ? build : ".");
+	program = build_path("tutti");
 	address = xasprintf("%s/alpha.sock", folder);
 	fake = fake_new(3);
 	fake_sample(fake);
@@ -694,8 +693,7 @@ START_TEST(monkey)
 	fake_many(fake, 2000);
 	start(80, 24);
 	for (int i = 0; i < 400; i++) {
-		state += 0x9e3779b97f4a7c15u;
-		uint64_t random = hash64(&state, sizeof(state), 1);
+		uint64_t random = next_random(&state);
 		pty_type(&pty, words[random % ARRAY_LEN(words)]);
 		ck_assert(!pty.ended);
 		if (i % 20 == 0)
@@ -853,10 +851,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("term");
-	TCase *t = tcase_create("term");
-	tcase_add_checked_fixture(t, set_up, tear_down);
-	tcase_set_timeout(t, 60);
+	Suite *s = suite_new("term");
+	TCase *t = suite_case(s, "term", set_up, tear_down);
 	tcase_add_test(t, first_screen);
 	tcase_add_test(t, hostile_names_stay_text);
 	tcase_add_test(t, every_size_works_and_enlarging_restores);
@@ -891,10 +887,5 @@ int main(void)
 	tcase_add_loop_test(t, ascii_only, 0, 2);
 	tcase_add_loop_test(t, no_colors, 0, 3);
 	tcase_add_test(t, one_frame_as_text);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return suite_run(s);
 }

@@ -1,26 +1,13 @@
 /* Tests of text: decoding, what is shown and what is escaped, widths, clipping. */
 #include "config.h"
 #include "text.h"
+#include "suite.h"
 
-#include <check.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define LITERAL(s) {(const uint8_t *)(s), sizeof(s) - 1}
-
-/* A failing run names its seed; TUTTI_SEED repeats it. */
-static uint64_t seed(void)
-{
-	const char *given = getenv("TUTTI_SEED");
-	return given ? strtoull(given, NULL, 0) : 20261122;
-}
-
-static uint64_t next_random(uint64_t *state)
-{
-	*state += 0x9e3779b97f4a7c15u;
-	return hash64(state, sizeof(*state), 0);
-}
 
 static struct bytes bytes_in(const struct buf *b)
 {
@@ -330,7 +317,7 @@ static size_t columns_by_character(struct bytes s)
 
 START_TEST(whatever_is_shown_is_safe)
 {
-	uint64_t state = seed();
+	uint64_t state = suite_seed();
 	for (int round = 0; round < 20000; round++) {
 		struct buf raw = {0}, shown = {0}, ascii = {0};
 		add_random_text(&raw, &state);
@@ -346,7 +333,7 @@ START_TEST(whatever_is_shown_is_safe)
 		struct buf again = {0};
 		text_show(&again, bytes_in(&shown));
 		fine = fine && bytes_eq(bytes_in(&again), bytes_in(&shown));
-		ck_assert_msg(fine, "seed %llu, round %d: %.*s", (unsigned long long)seed(), round,
+		ck_assert_msg(fine, "seed %llu, round %d: %.*s", (unsigned long long)suite_seed(), round,
 			      (int)ascii.len, (const char *)ascii.data);
 		buf_release(&again);
 		buf_release(&raw);
@@ -473,7 +460,7 @@ static bool is_clipped_from(struct bytes clipped, struct bytes shown, const char
 
 START_TEST(clipped_text_never_exceeds_its_columns)
 {
-	uint64_t state = seed();
+	uint64_t state = suite_seed();
 	for (int round = 0; round < 20000; round++) {
 		struct buf raw = {0}, shown = {0}, out = {0};
 		add_random_text(&raw, &state);
@@ -495,7 +482,7 @@ START_TEST(clipped_text_never_exceeds_its_columns)
 		else
 			fine = fine && out.len == 0;
 		ck_assert_msg(fine, "seed %llu, round %d: \"%.*s\" to %zu: \"%.*s\"",
-			      (unsigned long long)seed(), round, (int)shown.len,
+			      (unsigned long long)suite_seed(), round, (int)shown.len,
 			      (const char *)shown.data, columns, (int)out.len,
 			      (const char *)out.data);
 		buf_release(&raw);
@@ -508,7 +495,7 @@ END_TEST
 /* Text that was not shown first may look odd when clipped, but is read within its bounds. */
 START_TEST(raw_bytes_are_clipped_within_bounds)
 {
-	uint64_t state = seed();
+	uint64_t state = suite_seed();
 	for (int round = 0; round < 20000; round++) {
 		size_t len = next_random(&state) % 64;
 		uint8_t *raw = xmalloc(len);
@@ -519,7 +506,7 @@ START_TEST(raw_bytes_are_clipped_within_bounds)
 		size_t columns = next_random(&state) % 32;
 		text_clip(&out, all, columns, round % 2 ? TEXT_CLIP_END : TEXT_CLIP_MIDDLE, false);
 		ck_assert_msg(out.len <= len + strlen(DOTS), "seed %llu, round %d",
-			      (unsigned long long)seed(), round);
+			      (unsigned long long)suite_seed(), round);
 		buf_release(&out);
 		free(raw);
 	}
@@ -535,32 +522,25 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("text");
-	TCase *t = tcase_create("utf8");
+	Suite *s = suite_new("text");
+	TCase *t = suite_case(s, "utf8", NULL, NULL);
 	tcase_add_test(t, every_scalar_value_survives_encoding);
 	tcase_add_test(t, nothing_else_is_decoded);
 	tcase_add_loop_test(t, malformed_utf8_is_not_utf8, 0, (int)ARRAY_LEN(malformed));
 	tcase_add_test(t, well_formed_utf8_is_utf8);
 	tcase_add_test_raise_signal(t, encoding_a_surrogate_is_a_bug, SIGABRT);
-	suite_add_tcase(s, t);
-	t = tcase_create("show");
+	t = suite_case(s, "show", NULL, NULL);
 	tcase_add_loop_test(t, each_text_is_shown, 0, (int)ARRAY_LEN(shows));
 	tcase_add_test(t, each_single_byte_is_safe);
 	tcase_add_test(t, hidden_characters_are_hidden);
 	tcase_add_test(t, characters_have_their_width);
 	tcase_add_test(t, no_character_is_wider_than_long);
 	tcase_add_test(t, whatever_is_shown_is_safe);
-	suite_add_tcase(s, t);
-	t = tcase_create("clip");
+	t = suite_case(s, "clip", NULL, NULL);
 	tcase_add_test(t, columns_are_counted);
 	tcase_add_loop_test(t, each_text_is_clipped, 0, (int)ARRAY_LEN(clips));
 	tcase_add_test(t, ascii_is_clipped_with_ascii);
 	tcase_add_test(t, clipped_text_never_exceeds_its_columns);
 	tcase_add_test(t, raw_bytes_are_clipped_within_bounds);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

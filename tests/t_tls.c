@@ -3,8 +3,8 @@
 #include "conn.h"
 #include "message.h"
 #include "secure.h"
+#include "suite.h"
 
-#include <check.h>
 #include <errno.h>
 #include <ev.h>
 #include <openssl/ssl.h>
@@ -620,9 +620,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("tls");
-	TCase *t = tcase_create("memory");
-	tcase_add_checked_fixture(t, setup, teardown);
+	Suite *s = suite_new("tls");
+	TCase *t = suite_case(s, "memory", setup, teardown);
 	tcase_add_loop_test(t, a_pair_meets_and_knows_each_other, 0, 4);
 	tcase_add_test(t, another_key_than_expected_ends_it);
 	tcase_add_test(t, nothing_is_read_or_written_before_the_keys_are_proven);
@@ -634,9 +633,7 @@ int main(void)
 	tcase_add_test(t, much_is_not_taken_at_once);
 	tcase_add_test(t, both_sides_export_the_same_secret);
 	tcase_add_loop_test(t, others_do_not_get_in, 0, OTHERS_N);
-	suite_add_tcase(s, t);
-	t = tcase_create("connection");
-	tcase_add_checked_fixture(t, setup_pair, teardown_pair);
+	t = suite_case(s, "connection", setup_pair, teardown_pair);
 	tcase_add_test(t, frames_pass_when_both_know_who_it_is);
 	tcase_add_test(t, what_was_sent_early_waits_for_the_handshake);
 	tcase_add_test(t, waiting_for_the_handshake_costs_nothing);
@@ -646,10 +643,5 @@ int main(void)
 	tcase_add_test(t, a_wrong_key_gets_no_frame);
 	tcase_add_test(t, an_orderly_end_is_told_from_a_cut);
 	tcase_add_test(t, silence_in_the_handshake_has_a_deadline);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -1,23 +1,10 @@
 /* Tests of the tree: what is added is found, and the order is that of the paths. */
 #include "config.h"
 #include "tree.h"
+#include "suite.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-/* A failing run names its seed; TUTTI_SEED repeats it. */
-static uint64_t seed(void)
-{
-	const char *given = getenv("TUTTI_SEED");
-	return given ? strtoull(given, NULL, 0) : 20261122;
-}
-
-static uint64_t next_random(uint64_t *state)
-{
-	*state += 0x9e3779b97f4a7c15u;
-	return hash64(state, sizeof(*state), 0);
-}
 
 static struct bytes path_of(const struct tree *t, node_t n, struct buf *out)
 {
@@ -158,7 +145,7 @@ END_TEST
 START_TEST(whatever_is_added_is_found)
 {
 	enum { PATHS = 20000, PATH_SIZE = 64 };
-	uint64_t random = seed();
+	uint64_t random = suite_seed();
 	struct tree *t = tree_new(random);
 	struct buf path = {0};
 	char(*paths)[PATH_SIZE] = xcalloc(PATHS, PATH_SIZE);
@@ -173,9 +160,9 @@ START_TEST(whatever_is_added_is_found)
 	}
 	for (size_t i = 0; i < PATHS; i++) {
 		ck_assert_msg(tree_find(t, bytes_of(paths[i])) == nodes[i], "seed %llu: %s",
-		              (unsigned long long)seed(), paths[i]);
+		              (unsigned long long)suite_seed(), paths[i]);
 		ck_assert_msg(bytes_eq(path_of(t, nodes[i], &path), bytes_of(paths[i])),
-		              "seed %llu: %s", (unsigned long long)seed(), paths[i]);
+		              "seed %llu: %s", (unsigned long long)suite_seed(), paths[i]);
 	}
 	size_t children = 0;
 	for (node_t n = 0; n < tree_count(t); n++)
@@ -209,8 +196,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("tree");
-	TCase *t = tcase_create("tree");
+	Suite *s = suite_new("tree");
+	TCase *t = suite_case(s, "tree", NULL, NULL);
 	tcase_add_test(t, new_tree_is_the_root_alone);
 	tcase_add_test(t, parents_are_made_and_shared);
 	tcase_add_test(t, under_counts_itself);
@@ -219,10 +206,5 @@ int main(void)
 	tcase_add_test(t, names_and_depth_to_the_limit);
 	tcase_add_test(t, whatever_is_added_is_found);
 	tcase_add_test(t, memory_is_modest);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

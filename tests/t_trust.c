@@ -5,9 +5,9 @@
 
 #include "invitation.h"
 #include "scratch.h"
+#include "suite.h"
 #include "text.h"
 
-#include <check.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -423,10 +423,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("trust");
-	TCase *list = tcase_create("list"), *invitations = tcase_create("invitations");
-	tcase_add_checked_fixture(list, setup, teardown);
-	tcase_add_checked_fixture(invitations, setup, teardown);
+	Suite *s = suite_new("trust");
+	TCase *list = suite_case(s, "list", setup, teardown);
+	TCase *invitations = suite_case(s, "invitations", setup, teardown);
 	tcase_add_test(list, what_is_written_is_read_again);
 	tcase_add_test(list, every_byte_may_be_wrong);
 	tcase_add_test(list, a_torn_file_is_refused);
@@ -438,12 +437,5 @@ int main(void)
 	tcase_add_test(list, strangers_have_few_places);
 	tcase_add_test(invitations, an_invitation_is_read_as_it_was_made);
 	tcase_add_test(invitations, a_damaged_invitation_is_none);
-	tcase_set_timeout(list, 60);
-	suite_add_tcase(s, list);
-	suite_add_tcase(s, invitations);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

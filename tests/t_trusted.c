@@ -4,8 +4,8 @@
 #include "screen_rig.h"
 
 #include "entry.h"
+#include "suite.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -408,9 +408,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("trusted");
-	TCase *t = tcase_create("trusted");
-	tcase_add_checked_fixture(t, set_up, tear_down);
+	Suite *s = suite_new("trusted");
+	TCase *t = suite_case(s, "trusted", set_up, tear_down);
 	tcase_add_test(t, the_header_says_who_asks);
 	tcase_add_test(t, much_trouble_is_said_briefly);
 	tcase_add_test(t, the_servers_page_has_a_line_for_each);
@@ -428,10 +427,5 @@ int main(void)
 	tcase_add_test(t, hostile_words_stay_text);
 	tcase_add_test(t, a_lost_connection_closes_it);
 	tcase_add_test(t, every_size_has_its_dialogs);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return suite_run(s);
 }

@@ -3,7 +3,6 @@
 #include "config.h"
 #include "watch.h"
 
-#include <check.h>
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
@@ -15,6 +14,7 @@
 
 #include "scan.h"
 #include "scratch.h"
+#include "suite.h"
 
 static char *dir;
 static struct ev_loop *loop;
@@ -493,10 +493,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("watch");
-	TCase *t = tcase_create("watch");
-	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
+	Suite *s = suite_new("watch");
+	TCase *t = suite_case(s, "watch", setup, teardown);
 	tcase_add_test(t, every_kind_of_change_is_told);
 	tcase_add_test(t, moves_are_put_together);
 	tcase_add_test(t, moves_out_and_in_are_gone_and_touched);
@@ -516,10 +514,5 @@ int main(void)
 	tcase_add_test(t, overflow_is_told);
 	tcase_add_test(t, limits_come_back_as_errors);
 	tcase_add_test(t, listing_and_watch_together);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

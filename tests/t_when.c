@@ -1,8 +1,8 @@
 /* Tests that people's words for a time are the right nanoseconds, in every zone. */
 #include "config.h"
 #include "when.h"
+#include "suite.h"
 
-#include <check.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -101,16 +101,10 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("when");
-	TCase *t = tcase_create("when");
-	tcase_add_checked_fixture(t, setup, NULL);
+	Suite *s = suite_new("when");
+	TCase *t = suite_case(s, "when", setup, NULL);
 	tcase_add_loop_test(t, words_are_times, 0, (int)ARRAY_LEN(good));
 	tcase_add_test(t, other_words_are_none);
 	tcase_add_test(t, days_are_those_of_the_zone);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return suite_run(s);
 }

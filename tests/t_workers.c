@@ -1,8 +1,8 @@
 /* Tests of workers: jobs run elsewhere and end here, in order, within bounds, and stop in order. */
 #include "config.h"
 #include "workers.h"
+#include "suite.h"
 
-#include <check.h>
 #include <ev.h>
 #include <pthread.h>
 #include <sched.h>
@@ -257,9 +257,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("workers");
-	TCase *t = tcase_create("workers");
-	tcase_add_checked_fixture(t, setup, teardown);
+	Suite *s = suite_new("workers");
+	TCase *t = suite_case(s, "workers", setup, teardown);
 	tcase_add_test(t, jobs_run_elsewhere_and_end_here);
 	tcase_add_test(t, order_is_first_in_first_out_and_urgent_first);
 	tcase_add_test(t, bulk_leaves_a_worker_to_the_urgent);
@@ -267,10 +266,5 @@ int main(void)
 	tcase_add_test(t, end_of_a_job_may_submit_another);
 	tcase_add_test(t, stop_lets_running_jobs_end_and_drops_the_others);
 	tcase_add_test(t, signals_stay_with_the_loop);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }
