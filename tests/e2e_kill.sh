@@ -142,6 +142,9 @@ rm "$work/B/larger"
 for rule in 'readdir KILL */B/walked' 'readdir KILL */B' 'read KILL */B/walked/new' 'read KILL */B/touched' \
 	'write KILL */state-B/index.db-wal' 'fsync KILL */state-B/index.db-wal'; do
 	fault B "$rule"
+	# what the last start has read and stored is read once more, and there is something to store
+	touch "$work/B/walked/new" "$work/B/touched"
+	echo "$rule" >"$work/B/walked/other"
 	ends_at_once
 	[ "$status" -eq 137 ] || fail "a walk with $rule ended with $status"
 done
