@@ -117,7 +117,7 @@ static void member_state(struct daemon *d, rep_t rep, const struct replica_info 
 		buf_addf(out, "sending");
 	else if (r->not_taken || r->takes_nothing)
 		buf_addf(out, "differs");
-	else if (r->peer >= 0 && r->differ)
+	else if (r->peer >= 0 && (r->differ || r->n_problems || r->n_held))
 		buf_addf(out, "waiting");
 	else if (r->peer >= 0)
 		buf_addf(out, "in sync");

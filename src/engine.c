@@ -790,6 +790,12 @@ void problem_set(struct engine *e, rep_t rep, node_t n, const char *reason)
 		}
 	}
 	end(e, n);
+	/* What is gone here has a row because it is stuck elsewhere, and so have the folders above it. */
+	for (node_t a = tree_parent(e->tree, n); n != NODE_ROOT && a != NODE_ROOT && !node_live(e, a);
+	     a = tree_parent(e->tree, a)) {
+		rows_begin(e->rows, a);
+		rows_end(e->rows, a);
+	}
 	if (rep == 0) {
 		if (reason)
 			emit(e, EVENT_FAILED, n, 0, "%s", reason);

@@ -50,6 +50,18 @@ static enum row_state state_of(const struct engine *e, node_t n)
 	return all_agree(e, n) ? ROW_SYNCED : ROW_WAITING;
 }
 
+/* What is gone here, and will go elsewhere, but cannot, or waits there for a word: what that is there, and a folder
+ * above such things. KIND_ABSENT: there is none. */
+static uint8_t stuck_elsewhere(const struct engine *e, node_t n)
+{
+	const struct slot *s = slot_of(e, n);
+	for (size_t i = 1; i < e->n_reps && i <= s->n_held; i++)
+		if (e->reps[i].problems.n && problem_get(e, (rep_t)i, n) && s->held[i - 1].kind != KIND_ABSENT)
+			return s->held[i - 1].kind;
+	struct totals below = rows_totals(e->rows, n);
+	return below.files || below.dirs ? KIND_DIR : KIND_ABSENT;
+}
+
 void row_of(void *ctx, node_t n, struct row *out)
 {
 	const struct engine *e = ctx;
@@ -67,8 +79,10 @@ void row_of(void *ctx, node_t n, struct row *out)
 		out->kind = s->kind; /* on its way out */
 		w = shown_head(e, n);
 	} else {
-		return;
+		out->kind = stuck_elsewhere(e, n);
 	}
+	if (out->kind == KIND_ABSENT)
+		return;
 	if (w) {
 		out->size = w->size;
 		out->mtime = w->mtime;

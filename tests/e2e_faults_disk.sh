@@ -214,6 +214,7 @@ mkdir "$work/A/folder"
 await 'B says that it is read-only' reason_at B B not-for-B 'read-only'
 await 'A knows it' reason_at A B not-for-B 'read-only'
 await 'A knows it of deletions' reason_at A B dir/1 'read-only'
+await 'a row of what is gone on A tells' has_state A dir/1 blocked
 await 'A knows it of folders' reason_at A B folder 'read-only'
 echo 'from B' >"$work/B/sent"
 await 'B goes on sending' cmp "$work/A/sent" "$work/B/sent"

@@ -49,7 +49,11 @@ ask A status >"$work/said" && grep -q '80 deletions held' "$work/said" || fail "
 held_there() { ask B status | grep -q '^Not in sync.*: .*80 deletions held on A'; }
 await 'B to tell that A holds them' held_there
 ask B status >"$work/said" && ! grep -q '[0-9] problem' "$work/said" || fail "what is held is a problem: $(cat "$work/said")"
-[ "$(grep -c 'held: 80 deletions at once' "$work/said")" -eq 80 ] || fail "not each is told: $(cat "$work/said")"
+grep -q 'on A: deleted here, held: 80 deletions at once' "$work/said" && grep -q '^  and 60 others' "$work/said" ||
+	fail "not told: $(cat "$work/said")"
+[ "$(ask B status --json | grep -o '"reason":"deleted here, held: 80 deletions' | wc -l)" -eq 80 ] ||
+	fail "not each is told: $(ask B status --json)"
+[ "$(ask B list --filter state:held --json | wc -l)" -eq 80 ] || fail "not each row says it: $(ask B list)"
 reason_at A A f7 'deleted here, held: 80 deletions at once wait for a word' || fail "$(ask A status --json)"
 await 'B to say why' reason_at B A f7 'held: 80 deletions at once'
 for name in A B; do
@@ -72,11 +76,14 @@ passed 'only what was shown is carried out'
 decide A delete
 await 'B to hold them as well' holds B 79
 has_count B 101 || fail "B has deleted something: $(count B) are left of 101"
+shows_held() { [ "$(ask A list --filter state:held --json | wc -l)" -eq "$1" ]; }
+await 'A to show what is held on B' shows_held 79
 reason_at B B f8 'deleted on A, held: 79 deletions' || fail "$(ask B status --json)"
 decide B delete
 await 'the files to go' has_count B 22
 settle A B
 same A B
+shows_held 0 || fail "A shows still what is gone: $(ask A list)"
 passed 'confirmed on both: gone on both'
 
 rm "${work:?}"/A/*

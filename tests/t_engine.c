@@ -754,6 +754,8 @@ START_TEST(many_deletions_are_held)
 	world_settle(w);
 	ck_assert_uint_eq(world_count(w, 1), 31);
 	says(w, 1, "f3", "held", "deleted on A, held: 25 deletions at once wait for a word");
+	says(w, 0, "f3", "held", "deleted on A, held: 25 deletions at once wait for a word on B"); /* gone here */
+	ck_assert_uint_eq(rows_totals(engine_rows(world_engine(w, 0)), NODE_ROOT).files, 31);
 	ck_assert_uint_eq(only_set(w, 1).from, 1);
 	ck_assert_uint_eq(world_decide(w, 1, true), 25);
 	world_settle(w);

@@ -25,7 +25,9 @@ static void print_line(struct buf *out, const msgpack_object *o, int64_t time)
 	wire_get_str(o, "replica", &replica);
 	wire_get_uint(o, "old_size", UINT64_MAX, &old_size);
 	wire_get_uint(o, "new_size", UINT64_MAX, &new_size);
-	bool was = !wire_is_nil(wire_get(o, "old_hash")), is = !wire_is_nil(wire_get(o, "new_hash"));
+	struct bytes old_hash, new_hash;
+	bool was = wire_get_bin(o, "old_hash", &old_hash), is = wire_get_bin(o, "new_hash", &new_hash);
+	bool same = was && is && old_size == new_size && bytes_eq(old_hash, new_hash);
 	print_date(out, time, true);
 	buf_addf(out, "  ");
 	print_padded(out, replica, 12);
@@ -35,9 +37,9 @@ static void print_line(struct buf *out, const msgpack_object *o, int64_t time)
 	text_show(out, path);
 	if (was || is) {
 		buf_addf(out, "  (");
-		if (was)
+		if (was && !same)
 			print_size(out, old_size);
-		buf_addf(out, "%s", was && is ? " to " : was ? " gone" : "");
+		buf_addf(out, "%s", same ? "" : was && is ? " to " : was ? " gone" : "");
 		if (is)
 			print_size(out, new_size);
 		buf_add_char(out, ')');

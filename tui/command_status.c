@@ -75,13 +75,17 @@ static void print_reasons(struct buf *out, const msgpack_object *status)
 	}
 	for (size_t i = 0; i < wire_count(replicas); i++) {
 		const msgpack_object *r = wire_at(replicas, i);
+		uint64_t bytes = number(r, "pending_bytes");
 		if (!number(r, "pending_files"))
 			continue;
 		begin_reason(out, &reasons);
 		print_count(out, number(r, "pending_files"), "file", "files");
-		buf_addf(out, " (");
-		print_size(out, number(r, "pending_bytes"));
-		buf_addf(out, ") on the way to ");
+		if (bytes) {
+			buf_addf(out, " (");
+			print_size(out, bytes);
+			buf_addf(out, ")");
+		}
+		buf_addf(out, is_gone(r) ? " to go to " : " on the way to ");
 		print_key(out, r, "name");
 	}
 	for (size_t i = 0; i < wire_count(replicas); i++) {
@@ -192,13 +196,19 @@ static void print_replicas(struct buf *out, const msgpack_object *replicas)
 	}
 }
 
+/* Held deletions are many, and have one reason: those who decide see them all (command_held.c). */
+enum { HELD_SHOWN = 20 };
+
 static void print_problems(struct buf *out, const msgpack_object *problems, const char *title, bool held)
 {
 	bool any = false;
+	size_t n = 0;
 	for (size_t i = 0; i < wire_count(problems); i++) {
 		const msgpack_object *p = wire_at(problems, i);
 		struct bytes path;
 		if (is_held(p) != held)
+			continue;
+		if (held && ++n > HELD_SHOWN)
 			continue;
 		buf_addf(out, "%s  ", any ? "" : title);
 		any = true;
@@ -212,6 +222,8 @@ static void print_problems(struct buf *out, const msgpack_object *problems, cons
 		print_key(out, p, "reason");
 		buf_add_char(out, '\n');
 	}
+	if (n > HELD_SHOWN)
+		buf_addf(out, "  and %zu others\n", n - HELD_SHOWN);
 }
 
 static void print_notes(struct buf *out, const msgpack_object *notes)

@@ -306,8 +306,11 @@ static void read_line(struct past_line *l, const msgpack_object *o, bool trash)
 	wire_get_uint(o, trash ? "size" : "new_size", UINT64_MAX, &l->new_size);
 	wire_get_uint(o, "kind", KIND_SYMLINK, &kind);
 	l->kind = (uint8_t)kind;
-	l->had = !wire_is_nil(wire_get(o, "old_hash"));
-	l->has = !wire_is_nil(wire_get(o, "new_hash"));
+	struct bytes old_hash, new_hash;
+	l->had = wire_get_bin(o, "old_hash", &old_hash);
+	l->has = wire_get_bin(o, "new_hash", &new_hash);
+	if (l->has && l->had)
+		l->had = l->old_size != l->new_size || !bytes_eq(old_hash, new_hash);
 }
 
 /* Is it what was wished for? Of some of it the server knows as well. */

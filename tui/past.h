@@ -29,7 +29,7 @@ struct past_line {
 	int64_t time, mtime; /* ns */
 	uint64_t n;          /* history: its number */
 	uint64_t old_size, new_size; /* trash: new_size */
-	bool had, has;       /* history: a content before, and after */
+	bool had, has;       /* history: another content before, and one after */
 	uint8_t kind;        /* trash */
 };
 
