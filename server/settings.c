@@ -300,7 +300,9 @@ static bool take_invitation(struct settings *s, const char *from, struct buf *ou
 		text_show(out, bytes_of(from));
 		return wrong(out, ": %s", strerror(errno));
 	}
-	/* On a terminal, one line is enough. */
+	/* On a terminal, one line is enough; who sits there should know what is waited for. */
+	if (isatty(fileno(f)))
+		fprintf(stderr, "tuttid: the invitation, as tutti invite has printed it there: ");
 	size_t n = 0;
 	for (int c; n < sizeof(text) && (c = getc(f)) != EOF && (c != '\n' || !n);)
 		text[n++] = (char)c;

@@ -127,7 +127,8 @@ bool address_parse(const char *text, enum address_use use, struct address *out,
 	char host[HOST_MAX + 1];
 	const char *port_text;
 	if (!split(text, host, &port_text))
-		return refuse(problem, text, "not an address: expected HOST:PORT or [IPV6]:PORT");
+		return refuse(problem, text, "not an address: expected HOST:PORT or [IPV6]:PORT; "
+			      "the standard port is 7075");
 	int port = parse_port(port_text);
 	if (port < 0 || (port == 0 && use != ADDRESS_LISTEN))
 		return refuse(problem, text, use == ADDRESS_LISTEN

@@ -47,11 +47,24 @@ if [ "${1-}" = machines ]; then
 	ip link set nas up
 	other ip address add 10.9.8.2/24 dev laptop
 	other ip link set laptop up
-	for way in invitation yes; do
+	if ip -6 address add fd00:9::1/64 dev nas nodad 2>/dev/null; then
+		other ip -6 address add fd00:9::2/64 dev laptop nodad
+		sixes='six sixes'
+	else
+		sixes=
+		echo 'not tried: IPv6 (this kernel has none)'
+	fi
+	printf '%s\n' '127.0.0.1 localhost' '10.9.8.1 nas.lan' 'fd00:9::1 sixes.lan' >"$work/hosts"
+	mount --bind "$work/hosts" /etc/hosts # of these two machines alone
+	# shellcheck disable=SC2086 # words
+	for way in invitation yes $sixes; do
 		mkdir "$work/nas" "$work/Documents"
 		echo 'on the nas' >"$work/nas/a"
 		echo 'on the laptop' >"$work/Documents/b"
-		serve nas --listen 0.0.0.0:7075
+		case $way in
+		six*) serve nas --listen '[::]:7075' ;;
+		*) serve nas --listen 0.0.0.0:7075 ;;
+		esac
 		real=$tuttid
 		tuttid() { exec nsenter -t "${pid[laptop]}" -n "$real" "$@"; }
 		tuttid=tuttid
@@ -59,8 +72,15 @@ if [ "${1-}" = machines ]; then
 			ask nas invite 2>/dev/null >"$work/invitation"
 			grep -q '^10\.9\.8\.1:7075#' "$work/invitation" || fail "$(cat "$work/invitation")"
 			stdin=$work/invitation serve Documents --join -
+		elif [ "$way" = six ]; then
+			ask nas invite 2>/dev/null >"$work/invitation"
+			grep -qF '[fd00:9::1]:7075#' "$work/invitation" || fail "$(cat "$work/invitation")"
+			stdin=$work/invitation serve Documents --join -
+		elif [ "$way" = sixes ]; then
+			ask nas invite sixes.lan:7075 2>/dev/null >"$work/invitation"
+			stdin=$work/invitation serve Documents --join -
 		else
-			serve Documents --peer "${identity[nas]}@10.9.8.1:7075"
+			serve Documents --peer "${identity[nas]}@nas.lan:7075"
 			await 'the stranger to be listed' has_role nas "${identity[Documents]}" pending
 			! cmp -s "$work/nas/a" "$work/Documents/a" || fail 'it came in without a yes'
 			ask nas trust "${identity[Documents]}" >/dev/null
@@ -260,8 +280,8 @@ timeout "$DEADLINE" "$tuttid" -n A -s "$work/state-A" --socket "$work/A.sock" -l
 [ "$status" -eq 1 ] && grep -Eq 'trust, line [0-9]+: group 1 of the ID' "$work/why" || fail "$(cat "$work/why")"
 passed 'a damaged list lets nobody in'
 
-if unshare -Urn true 2>/dev/null && command -v nsenter ip >/dev/null; then
-	unshare -Urn bash "$0" machines
+if unshare -Urnm true 2>/dev/null && command -v nsenter ip >/dev/null; then
+	unshare -Urnm bash "$0" machines
 else
 	echo 'not tried: two machines (no network namespaces here)'
 fi
