@@ -29,6 +29,7 @@
 #define PATH_CAP 96        /* of paths in the simulated disks, with the 0 */
 #define TORN_FIRST 1000000 /* contents from here on were torn by a power loss */
 #define EVENTS_MAX 64      /* of users in one history: one bit each */
+#define STORED_REPLICAS 64 /* ids in one index: those of new lives, and of replicas that an evil one invents */
 
 /* Contents are numbers: 0 is the empty file, the others are bytes that only they have. */
 typedef uint32_t content_t;
@@ -183,8 +184,8 @@ struct stored {
 	struct record *records;
 	size_t n, cap;
 	uint64_t counter;
-	struct seen reps[16];
-	char names[16][8];
+	struct seen reps[STORED_REPLICAS];
+	char names[STORED_REPLICAS][8];
 	size_t n_reps;
 	struct buf lives;
 	struct replica_id id;
@@ -240,6 +241,7 @@ struct replica {
 	unsigned fail, deaf;
 	bool full, picky, coarse, evil, halted, awake;
 	bool rolled_back;
+	bool went_back;        /* its index is an old copy, or was once */
 	uint64_t evil_seed;
 	uint64_t seen;         /* events of users that it knows of */
 };
