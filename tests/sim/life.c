@@ -113,6 +113,7 @@ void life_restart(struct sim *s, struct replica *r, enum end_of_life how)
 	if (how == END_ROLLBACK && r->snapshot.there) {
 		oracle_index_lost(s, r);
 		oracle_rolled_back(s);
+		r->went_back = true;
 		stored_release(&r->stored);
 		r->stored = stored_copy(&r->snapshot);
 	}

@@ -448,6 +448,15 @@ static void expect(struct sim *s, const struct step *st)
 	}
 }
 
+/* "A peer has seen a higher counter": of two that go back at once nobody can tell. */
+static bool others_remember(const struct sim *s, const struct replica *r)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		if (i != r->at && s->r[i].went_back)
+			return false;
+	return true;
+}
+
 static void machine(struct sim *s, const struct step *st)
 {
 	struct replica *r = &s->r[st->at];
@@ -466,7 +475,7 @@ static void machine(struct sim *s, const struct step *st)
 		life_snapshot(r);
 		break;
 	case DO_ROLLBACK:
-		if (r->snapshot.there && r->snapshot.id.b[1] == r->id.b[1])
+		if (r->snapshot.there && r->snapshot.id.b[1] == r->id.b[1] && others_remember(s, r))
 			life_restart(s, r, END_ROLLBACK);
 		break;
 	case DO_UNMOUNT:
