@@ -228,6 +228,14 @@ static const struct head *evades(struct engine *e, node_t p, node_t n)
 	return NULL;
 }
 
+/* Is the content on this disk, as far as is known? */
+static bool is_here(const struct engine *e, node_t p, const struct head *h)
+{
+	const struct head *shown = shown_head(e, p);
+	return (shown && head_same_content(shown, h)) || h->kind != KIND_FILE ||
+	       engine_find_content(e, h->hash) != NODE_NONE;
+}
+
 void copy_evade(struct engine *e, node_t n)
 {
 	const struct head *h;
@@ -238,8 +246,11 @@ void copy_evade(struct engine *e, node_t n)
 	     p = tree_next_sibling(e->tree, p)) {
 		if (p == n || !(h = evades(e, p, n)))
 			continue;
-		give_new_dot(e, p, h->dot);
 		elsewhere = true;
+		if (is_here(e, p, h))
+			give_new_dot(e, p, h->dot);
+		else /* an old index: the copy was made since then, and that is what somebody changed or deleted */
+			consume_at(e, p, h->dot);
 	}
 	/* Others have made it, and where it comes from it is no more. */
 	if (!elsewhere && (h = evades(e, n, n)))
