@@ -1,11 +1,10 @@
 /* Makes the picture of the README: the real program at a fake server, its screen as an SVG whose
  * text is text. `make pictures` runs it; the file it writes is its argument. */
 #include "config.h"
-#include "fake_link.h"
-#include "pty.h"
+#include "stage.h"
+#include "suite.h"
 #include "text.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -158,33 +157,24 @@ static void write_svg(struct pty *p)
 
 START_TEST(picture)
 {
-	const char *build = getenv("TUTTI_BUILD");
-	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
-	struct fake *fake = fake_new(3);
-	struct fake_link link;
+	struct stage stage;
 	struct pty pty;
-	char *folder = tiny_folder(), *home = xasprintf("HOME=%s", folder);
-	char *program = xasprintf("%s/tutti", build ? build : ".");
-	char *address = xasprintf("%s/alpha.sock", folder);
-	const char *argv[] = {program, "-s", address, NULL};
-	const char *env[] = {home, "TUTTI_NOW=1795356202", NULL};
-	struct pty_options o = {.argv = argv, .env = env, .term = "xterm-256color", .width = WIDTH,
-				.height = HEIGHT};
-
+	stage_init(&stage, &pty);
+	struct fake *fake = stage.fake;
 	fake_sample(fake);
 	/* other machines are behind tunnels */
 	fake->servers[1].address = "127.0.0.1:7076";
 	fake->servers[2].address = "127.0.0.1:7077";
 	uint64_t left = fake->servers[1].pending_bytes;
 	fake->servers[1].pending_bytes = 13200000000;
-	fake_link_start(&link, loop, fake, folder, "alpha");
-	pty_start(&pty, loop, &o);
+	stage_open(&stage);
+	stage_start(&stage, "xterm-256color", WIDTH, HEIGHT, NULL, NULL);
 	set_palette(&pty);
 	pty_settle(&pty, 0);
 	fake->servers[1].pending_bytes = left;
-	fake_link_status(&link);
-	fake_link_progress(&link, true);
-	fake_link_event(&link, 1795356202, "changed", "build.log", "beta", "copied to alpha");
+	fake_link_status(&stage.link);
+	fake_link_progress(&stage.link, true);
+	fake_link_event(&stage.link, 1795356202, "changed", "build.log", "beta", "copied to alpha");
 	pty_wait_for(&pty, "copied to alpha");
 	pty_type(&pty, "l/video\rl");
 	pty_wait_for(&pty, "intro-4k.srt");
@@ -194,14 +184,7 @@ START_TEST(picture)
 	pty_type(&pty, "/intro-4k.mov\r");
 	pty_wait_for(&pty, ">     intro-4k.mov");
 	write_svg(&pty);
-	pty_release(&pty);
-	fake_link_stop(&link);
-	fake_free(fake);
-	ev_loop_destroy(loop);
-	tiny_folder_remove(folder);
-	free(home);
-	free(program);
-	free(address);
+	stage_release(&stage);
 }
 END_TEST
 
@@ -212,14 +195,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	out_name = argv[1];
-	Suite *s = suite_create("picture");
-	TCase *t = tcase_create("picture");
+	Suite *s = suite_new("picture");
+	TCase *t = suite_case(s, "picture", NULL, NULL);
 	tcase_add_test(t, picture);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_set_fork_status(r, CK_NOFORK);
-	srunner_run_all(r, CK_MINIMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return suite_run_here(s);
 }

@@ -146,6 +146,21 @@ void rig_type(struct rig *r, const char *keys)
 		rig_key(r, (uint8_t)*keys);
 }
 
+void rig_resize(struct rig *r, int width, int height)
+{
+	grid_resize(&r->grid, width, height);
+	model_resize(&r->m, width, height);
+}
+
+void rig_status(struct rig *r)
+{
+	struct buf p = {0};
+	fake_status(r->f, &p);
+	rig_notify(r, "status", &p);
+	buf_release(&p);
+	rig_settle(r);
+}
+
 void rig_draw(struct rig *r)
 {
 	model_prepare(&r->m);

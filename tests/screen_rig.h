@@ -31,6 +31,8 @@ bool rig_answer_one(struct rig *r); /* the oldest request; false if there is non
 void rig_notify(struct rig *r, const char *method, const struct buf *params);
 void rig_type(struct rig *r, const char *keys); /* each byte a key; settles after each */
 void rig_key(struct rig *r, uint32_t key);      /* and settles */
+void rig_resize(struct rig *r, int width, int height); /* and does not settle */
+void rig_status(struct rig *r); /* the fake says how things are; and settles */
 void rig_draw(struct rig *r);
 /* The text of line y without blanks at its end; valid until the next call. */
 const char *rig_line(struct rig *r, int y);

@@ -19,13 +19,24 @@ TCase *suite_case(Suite *s, const char *name, SFun setup, SFun teardown)
 	return t;
 }
 
-int suite_run(Suite *s)
+static int run(Suite *s, enum fork_status fork_status, enum print_output print)
 {
 	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
+	srunner_set_fork_status(r, fork_status);
+	srunner_run_all(r, print);
 	int failed = srunner_ntests_failed(r);
 	srunner_free(r);
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int suite_run(Suite *s)
+{
+	return run(s, CK_FORK_GETENV, CK_ENV);
+}
+
+int suite_run_here(Suite *s)
+{
+	return run(s, CK_NOFORK, CK_MINIMAL);
 }
 
 static char *path_in(const char *variable, const char *name)

@@ -13,6 +13,7 @@ Suite *suite_new(const char *name);
 TCase *suite_case(Suite *s, const char *name, SFun setup, SFun teardown);
 /* Runs all, prints the count, and frees the suite: the status for main() to end with. */
 int suite_run(Suite *s);
+int suite_run_here(Suite *s); /* in this process, without limits: for what is no test */
 
 /* A file of the build, or of the sources (malloced): TUTTI_BUILD and TUTTI_SOURCE say where, else here. */
 char *build_path(const char *name);

@@ -130,8 +130,7 @@ START_TEST(memory_is_a_window)
 	ck_assert_uint_le(files()->n, LISTING_WINDOW_MAX);
 	ck_assert_uint_le(files()->memory.cap, 100 * 1024);
 	/* Even where the screen is higher than a window can be. */
-	grid_resize(&rig.grid, 100, 900);
-	model_resize(&rig.m, 100, 900);
+	rig_resize(&rig, 100, 900);
 	rig_settle(&rig);
 	ck_assert_uint_le(files()->n, LISTING_WINDOW_MAX);
 }
@@ -715,8 +714,7 @@ static void random_step(void)
 	struct buf p = {0};
 	switch (pick(20)) {
 	case 0:
-		grid_resize(&rig.grid, (int)pick(130), (int)pick(45));
-		model_resize(&rig.m, rig.grid.width, rig.grid.height);
+		rig_resize(&rig, (int)pick(130), (int)pick(45));
 		break;
 	case 1:
 	case 2:

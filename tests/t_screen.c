@@ -66,8 +66,7 @@ static void draw(const char *title, bool looks)
 
 static void resize(int width, int height)
 {
-	grid_resize(&rig.grid, width, height);
-	model_resize(&rig.m, width, height);
+	rig_resize(&rig, width, height);
 	rig_settle(&rig);
 }
 

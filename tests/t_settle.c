@@ -308,8 +308,7 @@ START_TEST(what_is_out_of_sight_is_shown_first)
 	ck_assert_uint_eq(fake->past.resolved, 1);
 	/* Where nothing can be seen nothing can be decided. */
 	rig_type(&rig, "uc");
-	grid_resize(&rig.grid, 20, 1);
-	model_resize(&rig.m, 20, 1);
+	rig_resize(&rig, 20, 1);
 	rig_type(&rig, "aaaa22");
 	ck_assert_uint_eq(fake->past.resolved, 1);
 }
@@ -322,8 +321,7 @@ START_TEST(every_size_has_its_dialog)
 	rig_connect(&rig);
 	rig_type(&rig, "3c");
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
-		grid_resize(&rig.grid, sizes[i][0], sizes[i][1]);
-		model_resize(&rig.m, sizes[i][0], sizes[i][1]);
+		rig_resize(&rig, sizes[i][0], sizes[i][1]);
 		rig_draw(&rig);
 		for (int k = 0; k < 30; k++)
 			rig_key(&rig, K_PAGE_DOWN);
@@ -632,11 +630,7 @@ static void hold(void)
 	fake->past.n_held = 2;
 	fake->past.held[0] = (struct fake_held){INT64_MAX - 3, 214, "alpha", "photos"};
 	fake->past.held[1] = (struct fake_held){17, 700, "beta", "video"};
-	struct buf p = {0};
-	fake_status(fake, &p);
-	rig_notify(&rig, "status", &p);
-	buf_release(&p);
-	rig_settle(&rig);
+	rig_status(&rig);
 }
 
 START_TEST(held_sets_are_listed_and_decided)
@@ -687,11 +681,7 @@ START_TEST(a_set_that_changes_is_not_decided)
 	rig_key(&rig, K_ENTER);
 	ck_assert_int_eq(rig.m.dialog, DIALOG_HELD);
 	fake->past.held[0].id++;
-	struct buf p = {0};
-	fake_status(fake, &p);
-	rig_notify(&rig, "status", &p);
-	buf_release(&p);
-	rig_settle(&rig);
+	rig_status(&rig);
 	ck_assert_int_eq(rig.m.dialog, DIALOG_NONE);
 	ck_assert(rig_shows(&rig, "The set has changed; nothing was decided"));
 	rig_type(&rig, "y");

@@ -2,8 +2,7 @@
  * in this process. Keys, sizes, hostile names, lost servers, and the terminal given back after
  * every way to end. */
 #include "config.h"
-#include "fake_link.h"
-#include "pty.h"
+#include "stage.h"
 
 #include "entry.h"
 #include "suite.h"
@@ -15,63 +14,26 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static struct ev_loop *loop;
-static char *folder;
-static struct fake *fake;
-static struct fake_link link_;
+static struct stage stage;
+static struct fake *fake; /* its */
 static struct pty pty;
-static bool pty_runs;
-static char *home, *now, *program, *address;
 
 static void set_up(void)
 {
-	loop = ev_loop_new(EVFLAG_AUTO);
-	folder = tiny_folder();
-	home = xasprintf("HOME=%s", folder);
-	now = xasprintf("TUTTI_NOW=1795356202");
-	program = build_path("tutti");
-	address = xasprintf("%s/alpha.sock", folder);
-	fake = fake_new(3);
+	stage_init(&stage, &pty);
+	fake = stage.fake;
 	fake_sample(fake);
-	fake_link_start(&link_, loop, fake, folder, "alpha");
+	stage_open(&stage);
 }
 
 static void tear_down(void)
 {
-	char *remembered = xasprintf("%s/.local/state/tutti/screen", folder);
-	if (pty_runs)
-		pty_release(&pty);
-	pty_runs = false;
-	fake_link_stop(&link_);
-	fake_free(fake);
-	ev_loop_destroy(loop);
-	unlink(remembered);
-	for (int i = 0; i < 3; i++) {
-		*strrchr(remembered, '/') = '\0';
-		rmdir(remembered);
-	}
-	free(remembered);
-	tiny_folder_remove(folder);
-	free(home);
-	free(now);
-	free(program);
-	free(address);
-}
-
-static void start_with(const char *term, int width, int height, const char *option,
-		       const char *variable)
-{
-	const char *argv[] = {program, "-s", address, option, NULL};
-	const char *env[] = {home, now, variable, NULL};
-	struct pty_options o = {
-		.argv = argv, .env = env, .term = term, .width = width, .height = height};
-	pty_start(&pty, loop, &o);
-	pty_runs = true;
+	stage_release(&stage);
 }
 
 static void start(int width, int height)
 {
-	start_with("xterm-256color", width, height, NULL, NULL);
+	stage_start(&stage, "xterm-256color", width, height, NULL, NULL);
 	pty_wait_for(&pty, "Makefile");
 	pty_settle(&pty, 0);
 }
@@ -346,7 +308,7 @@ START_TEST(table_is_written)
 	start(80, 24);
 	pty_type(&pty, "t");
 	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
-		char *file = xasprintf("%s/table.%s", folder, ends[i]);
+		char *file = xasprintf("%s/table.%s", stage.folder, ends[i]);
 		char *keys = xasprintf("w%s\r", file);
 		pty_type(&pty, keys);
 		pty_wait_for(&pty, "1,718 rows written to");
@@ -364,7 +326,7 @@ START_TEST(table_is_written)
 		free(keys);
 	}
 	/* A file that is there is kept. */
-	char *file = xasprintf("%s/kept", folder);
+	char *file = xasprintf("%s/kept", stage.folder);
 	fclose(fopen(file, "w"));
 	char *keys = xasprintf("w%s\r", file);
 	pty_type(&pty, keys);
@@ -378,7 +340,8 @@ END_TEST
 /* The pager gets the file as its argument, and the terminal; the server is served meanwhile. */
 START_TEST(pager_shows_the_file)
 {
-	char *file = xasprintf("%s/Makefile", folder), *script = xasprintf("%s/pager", folder);
+	char *file = xasprintf("%s/Makefile", stage.folder);
+	char *script = xasprintf("%s/pager", stage.folder);
 	char *variable = xasprintf("PAGER=%s", script);
 	FILE *f = fopen(file, "w");
 	ck_assert_ptr_nonnull(f);
@@ -389,14 +352,14 @@ START_TEST(pager_shows_the_file)
 	fputs("#!/bin/sh\ncat \"$2\"\nread line\necho \"got $line\"\n", f);
 	fclose(f);
 	ck_assert_int_eq(chmod(script, 0700), 0);
-	fake->root = folder;
-	start_with("xterm-256color", 80, 24, NULL, variable);
+	fake->root = stage.folder;
+	stage_start(&stage, "xterm-256color", 80, 24, NULL, variable);
 	pty_wait_for(&pty, "Makefile");
 	pty_settle(&pty, 0);
 	pty_type(&pty, "jjj");
 	pty_send(&pty, "e");
 	pty_wait_for(&pty, "hello from the file");
-	fake_link_event(&link_, 1795356200, "changed", "while.txt", "beta", "");
+	fake_link_event(&stage.link, 1795356200, "changed", "while.txt", "beta", "");
 	pty_send(&pty, "enough\n");
 	pty_wait_for(&pty, "while.txt changed on beta");
 	ck_assert(pty_shows(&pty, "> * Makefile") || pty_shows(&pty, ">   Makefile"));
@@ -412,7 +375,7 @@ END_TEST
 
 static void write_file(const char *name, const char *text)
 {
-	char *path = xasprintf("%s/%s", folder, name);
+	char *path = xasprintf("%s/%s", stage.folder, name);
 	FILE *f = fopen(path, "w");
 	ck_assert_ptr_nonnull(f);
 	fputs(text, f);
@@ -422,7 +385,7 @@ static void write_file(const char *name, const char *text)
 
 static void remove_file(const char *name)
 {
-	char *path = xasprintf("%s/%s", folder, name);
+	char *path = xasprintf("%s/%s", stage.folder, name);
 	unlink(path);
 	free(path);
 }
@@ -432,15 +395,15 @@ static void remove_file(const char *name)
 START_TEST(a_conflict_is_settled)
 {
 	static const char name[] = "-n $(x).txt", copy[] = "-n $(x).conflict-5f3a9c01-42.txt";
-	char *script = xasprintf("%s/pager", folder), *variable = xasprintf("PAGER=%s", script);
+	char *script = xasprintf("%s/pager", stage.folder), *variable = xasprintf("PAGER=%s", script);
 	write_file(name, "one\nof alpha\n");
 	write_file(copy, "one\nof beta\n");
 	write_file("pager", "#!/bin/sh\ncat\nread line </dev/tty\n");
 	ck_assert_int_eq(chmod(script, 0700), 0);
-	fake->root = folder;
+	fake->root = stage.folder;
 	fake_remove(fake, "design/notes.txt");
 	fake_put(fake, name, KIND_FILE, 13, 1795355880, ROW_CONFLICT, "!!=", "conflict");
-	start_with("xterm-256color", 100, 30, NULL, variable);
+	stage_start(&stage, "xterm-256color", 100, 30, NULL, variable);
 	pty_wait_for(&pty, "Makefile");
 	pty_settle(&pty, 0);
 	pty_type(&pty, "c");
@@ -508,7 +471,7 @@ START_TEST(a_key_is_let_in)
 	start(80, 24);
 	ck_assert(!pty_shows(&pty, "to join"));
 	fake_keys_sample(&fake->keys);
-	fake_link_status(&link_);
+	fake_link_status(&stage.link);
 	pty_wait_for(&pty, "1 server asks to join");
 	pty_type(&pty, "5");
 	pty_wait_for(&pty, FAKE_KEY_ASKING);
@@ -572,8 +535,8 @@ START_TEST(rows_change_under_a_still_cursor)
 	int y = cursor_line();
 	fake_put(fake, "AAA-new.txt", KIND_FILE, 5, 1795356200, ROW_SYNCED, NULL, NULL);
 	fake_remove(fake, "Makefile");
-	fake_link_push(&link_);
-	fake_link_event(&link_, 1795356200, "created", "AAA-new.txt", "alpha", "");
+	fake_link_push(&stage.link);
+	fake_link_event(&stage.link, 1795356200, "created", "AAA-new.txt", "alpha", "");
 	pty_wait_for(&pty, "AAA-new.txt is new on alpha");
 	pty_wait_gone(&pty, "Makefile");
 	wait_cursor_at(y);
@@ -585,7 +548,7 @@ START_TEST(a_lost_server_ends_nothing)
 {
 	start(100, 30);
 	pty_type(&pty, "/README\r");
-	fake_link_stop(&link_);
+	fake_link_stop(&stage.link);
 	pty_wait_for(&pty, "SERVER LOST");
 	pty_wait_for(&pty, "as of 2026-11-22 14:03:22");
 	pty_wait_for(&pty, "README");
@@ -594,7 +557,7 @@ START_TEST(a_lost_server_ends_nothing)
 	pty_settle(&pty, before);
 	pty_send(&pty, "j");
 	fake_event(fake, NULL, 1795356201, "deleted", "gone.txt", "beta", "");
-	fake_link_start(&link_, loop, fake, folder, "alpha");
+	stage_open(&stage);
 	pty_wait_for(&pty, " -- live --");
 	pty_wait_gone(&pty, "SERVER LOST");
 	pty_wait_for(&pty, ">   README");
@@ -607,20 +570,20 @@ END_TEST
 
 START_TEST(no_server_is_said_in_words)
 {
-	fake_link_stop(&link_);
-	start_with("xterm-256color", 80, 24, NULL, NULL);
+	fake_link_stop(&stage.link);
+	stage_start(&stage, "xterm-256color", 80, 24, NULL, NULL);
 	pty_wait_for(&pty, "There is no connection. Tried");
 	pty_wait_for(&pty, "r tries again, q quits");
 	pty_send(&pty, "q");
 	ends_with_status(3);
-	fake_link_start(&link_, loop, fake, folder, "alpha");
+	stage_open(&stage);
 }
 END_TEST
 
 START_TEST(keys_work_while_the_server_is_silent)
 {
 	start(80, 24);
-	link_.silent = true;
+	stage.link.silent = true;
 	pty_send(&pty, "/zzz\r");
 	pty_wait_for(&pty, "Searching ...");
 	pty_send(&pty, "\003");
@@ -670,9 +633,9 @@ START_TEST(idle_means_asleep)
 		before = switches(pty.program);
 		over = false;
 		ev_timer_init(&t, no_more, i == 0 ? 0.3 : 1.5, 0);
-		ev_timer_start(loop, &t);
+		ev_timer_start(stage.loop, &t);
 		while (!over)
-			ev_run(loop, 0);
+			ev_run(stage.loop, 0);
 	}
 	ck_assert_int_eq(switches(pty.program), before);
 }
@@ -705,8 +668,8 @@ START_TEST(monkey)
 				 (unsigned)(random >> 50));
 			fake_put(fake, name, KIND_FILE, random % 1000000, 1795356000, ROW_WAITING,
 				 "=<?", "soon");
-			fake_link_push(&link_);
-			fake_link_progress(&link_, i % 2);
+			fake_link_push(&stage.link);
+			fake_link_progress(&stage.link, i % 2);
 		}
 	}
 	pty_signal(&pty, SIGTERM);
@@ -790,7 +753,7 @@ START_TEST(terminals)
 	static const char *const terms[] = {"screen", "linux", "vt100", "xterm-mono",
 					    "tmux-256color"};
 	/* Without the mouse: for the console curses would load a library for it that leaks. */
-	start_with(terms[_i], 80, 24, "--no-mouse", NULL);
+	stage_start(&stage, terms[_i], 80, 24, "--no-mouse", NULL);
 	pty_wait_for(&pty, "Makefile");
 	pty_settle(&pty, 0);
 	pty_type(&pty, "j");
@@ -805,7 +768,7 @@ START_TEST(no_terminals)
 	static const char *const terms[] = {"dumb", "no-such-term", NULL};
 	static const char *const words[] = {"can neither move its cursor", "is not known here",
 					    "does not say which"};
-	start_with(terms[_i], 80, 24, NULL, NULL);
+	stage_start(&stage, terms[_i], 80, 24, NULL, NULL);
 	ends_with_status(2);
 	pty_wait_for(&pty, words[_i]);
 	ck_assert_ptr_null(memchr(pty.raw.data, '\033', pty.raw.len));
@@ -815,7 +778,7 @@ END_TEST
 /* By option, and where the locale has no more. */
 START_TEST(ascii_only)
 {
-	start_with("xterm-256color", 80, 24, _i == 0 ? "--ascii" : NULL,
+	stage_start(&stage, "xterm-256color", 80, 24, _i == 0 ? "--ascii" : NULL,
 		   _i == 0 ? NULL : "LC_ALL=C");
 	pty_wait_for(&pty, "caf\\u{e9}");
 	pty_settle(&pty, 0);
@@ -829,7 +792,7 @@ START_TEST(no_colors)
 {
 	static const char *const options[] = {NULL, "--color=never", NULL};
 	static const char *const variables[] = {NULL, NULL, "NO_COLOR=1"};
-	start_with("xterm-256color", 80, 24, options[_i], variables[_i]);
+	stage_start(&stage, "xterm-256color", 80, 24, options[_i], variables[_i]);
 	pty_wait_for(&pty, "Makefile");
 	pty_settle(&pty, 0);
 	bool colored = memmem(pty.raw.data, pty.raw.len, "\033[36m", 5) != NULL ||
@@ -841,7 +804,7 @@ END_TEST
 
 START_TEST(one_frame_as_text)
 {
-	start_with("dumb", 80, 24, "--frame=60x15", NULL);
+	stage_start(&stage, "dumb", 80, 24, "--frame=60x15", NULL);
 	ends_with_status(0);
 	pty_wait_for(&pty, "tutti projects");
 	pty_wait_for(&pty, "?Help");

@@ -33,15 +33,6 @@ static void tear_down(void)
 	rig_release(&rig);
 }
 
-static void say_status(void)
-{
-	struct buf p = {0};
-	fake_status(fake, &p);
-	rig_notify(&rig, "status", &p);
-	buf_release(&p);
-	rig_settle(&rig);
-}
-
 static const char *role(size_t i)
 {
 	return fake->keys.list[i].role;
@@ -55,10 +46,10 @@ START_TEST(the_header_says_who_asks)
 	/* All else stays to be said. */
 	ck_assert(rig_shows(&rig, "all 3 in sync  1 server asks to join (5)"));
 	fake->keys.list[0].role = "pending";
-	say_status();
+	rig_status(&rig);
 	ck_assert(rig_shows(&rig, "2 servers ask to join (5)"));
 	fake->keys.n = 0;
-	say_status();
+	rig_status(&rig);
 	ck_assert(!rig_shows(&rig, "to join"));
 }
 END_TEST
@@ -73,18 +64,17 @@ START_TEST(much_trouble_is_said_briefly)
 	fake->servers[0].problems = 2;
 	fake->servers[2].state = "offline";
 	fake->servers[2].held = 5; /* it said so while it was there */
-	say_status();
+	rig_status(&rig);
 	ck_assert(strstr(rig_line(&rig, 0), " tutti projects"));
 	ck_assert(rig_shows(&rig, "1 conflict  1,618 held  1 offline  2 problems  1 asking"));
 	ck_assert(rig_shows(&rig, "A alpha 1,618 held, 2 problems"));
-	grid_resize(&rig.grid, 140, 24);
-	model_resize(&rig.m, 140, 24);
+	rig_resize(&rig, 140, 24);
 	ck_assert(rig_shows(&rig, "1 conflict  1,618 deletions held (8)  1 server offline  2 problems  "
 				  "1 server asks to join (5)"));
 	fake->conflicts = 0;
 	fake->past.n_held = 0;
 	fake->servers[1].held = 20;
-	say_status();
+	rig_status(&rig);
 	ck_assert(rig_shows(&rig, "20 deletions held elsewhere (5)  1 server offline"));
 }
 END_TEST
@@ -110,7 +100,7 @@ START_TEST(what_comes_above_does_not_move_the_selection)
 	uint64_t at = rig.m.page_at[VIEW_SERVERS];
 	fake->keys.list[2] = (struct fake_key){"X", "pending", "", "10.0.0.3", 1795354620, 1};
 	fake->keys.n = 3;
-	say_status();
+	rig_status(&rig);
 	ck_assert_uint_eq(rig.m.page_at[VIEW_SERVERS], at + 2);
 	ck_assert(strstr(rig_line(&rig, rig.m.layout.body.y + (int)rig.m.page_at[VIEW_SERVERS]),
 			 FAKE_KEY_PEER));
@@ -142,7 +132,7 @@ START_TEST(each_answer_is_what_it_says)
 	begin(100, 30);
 	for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
 		fake->keys.list[1].role = "pending";
-		say_status();
+		rig_status(&rig);
 		open_key("TVKP");
 		ck_assert(rig_shows(&rig, "Let this key in?"));
 		ck_assert(rig_shows(&rig, "| " "  " FAKE_KEY_ASKING));
@@ -185,7 +175,7 @@ START_TEST(keys_typed_ahead_decide_nothing)
 	ck_assert_uint_eq(fake->keys.said, 1);
 	/* The second word waits for the answer to the first one. */
 	fake->keys.list[1].role = "pending";
-	say_status();
+	rig_status(&rig);
 	open_key("TVKP");
 	rig_draw(&rig);
 	model_key(&rig.m, 'p');
@@ -201,14 +191,14 @@ START_TEST(what_has_changed_is_not_decided)
 	begin(100, 30);
 	open_key("TVKP");
 	fake->keys.list[1].role = "viewer"; /* somebody else's word */
-	say_status();
+	rig_status(&rig);
 	ck_assert_int_eq(rig.m.dialog, DIALOG_NONE);
 	ck_assert(rig_shows(&rig, "That key is not as it was shown any more; nothing was decided"));
 	fake->keys.list[1].role = "pending";
-	say_status();
+	rig_status(&rig);
 	open_key("TVKP");
 	fake->keys.n = 1;
-	say_status();
+	rig_status(&rig);
 	ck_assert_int_eq(rig.m.dialog, DIALOG_NONE);
 	ck_assert_uint_eq(fake->keys.said, 0);
 }
@@ -344,7 +334,7 @@ START_TEST(hostile_words_stay_text)
 	fake->keys.list[2] = (struct fake_key){"", "pending", "", "", INT64_MAX / 1000000000, UINT64_MAX};
 	fake->keys.n = 3;
 	fake->keys.invitation = "\033[31m";
-	say_status();
+	rig_status(&rig);
 	rig_type(&rig, "5");
 	ck_assert(rig_shows(&rig, "\\x1b]0;x\\x07"));
 	ck_assert(rig_shows(&rig, "calls from \\x1b[2J"));
@@ -380,14 +370,12 @@ START_TEST(every_size_has_its_dialogs)
 	static const char *const opens[] = {"/TVKP\r\r", "/N4XK\r\rn", "i", "ip"};
 	begin(100, 30);
 	for (size_t k = 0; k < ARRAY_LEN(opens); k++) {
-		grid_resize(&rig.grid, 100, 30);
-		model_resize(&rig.m, 100, 30);
+		rig_resize(&rig, 100, 30);
 		rig_type(&rig, "5");
 		rig_type(&rig, opens[k]);
 		ck_assert_int_ne(rig.m.dialog, DIALOG_NONE);
 		for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
-			grid_resize(&rig.grid, sizes[i][0], sizes[i][1]);
-			model_resize(&rig.m, sizes[i][0], sizes[i][1]);
+			rig_resize(&rig, sizes[i][0], sizes[i][1]);
 			rig_draw(&rig);
 			for (int n = 0; n < 30; n++)
 				rig_key(&rig, K_PAGE_DOWN);
@@ -396,8 +384,7 @@ START_TEST(every_size_has_its_dialogs)
 		rig_key(&rig, K_ESC);
 	}
 	/* On a small screen nothing is decided unseen. */
-	grid_resize(&rig.grid, 20, 5);
-	model_resize(&rig.m, 20, 5);
+	rig_resize(&rig, 20, 5);
 	fake->keys.said = 0;
 	rig_type(&rig, "5/TVKP\r\rn");
 	ck_assert_uint_eq(fake->keys.said, 0);

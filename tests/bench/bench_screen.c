@@ -3,10 +3,9 @@
  * for each key, memory. The server is on the same loop, so its time is in the times. Run by hand;
  * $TUTTI_BUILD says where tutti is, else it is in the present folder. */
 #include "config.h"
-#include "../fake_link.h"
-#include "../pty.h"
+#include "../stage.h"
+#include "../suite.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -71,22 +70,13 @@ static void print_memory(pid_t pid)
 
 START_TEST(bench)
 {
-	const char *build = getenv("TUTTI_BUILD");
-	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
-	struct fake *fake = fake_new(3);
-	struct fake_link link;
+	struct stage stage;
 	struct pty pty;
-	char *folder = tiny_folder(), *home = xasprintf("HOME=%s", folder);
-	char *program = xasprintf("%s/tutti", build ? build : ".");
-	char *address = xasprintf("%s/alpha.sock", folder);
-	const char *argv[] = {program, "-s", address, NULL}, *env[] = {home, NULL};
-	struct pty_options o = {
-		.argv = argv, .env = env, .term = "xterm-256color", .width = 100, .height = 30};
-
-	fake_many(fake, n_rows);
-	fake_link_start(&link, loop, fake, folder, "alpha");
+	stage_init(&stage, &pty);
+	fake_many(stage.fake, n_rows);
+	stage_open(&stage);
 	double start = now_ms();
-	pty_start(&pty, loop, &o);
+	stage_start(&stage, "xterm-256color", 100, 30, NULL, NULL);
 	pty_settle(&pty, 0);
 	printf("%zu rows, 100x30; first screen after %.1f ms (the start of the program "
 	       "included)\n\n",
@@ -108,17 +98,7 @@ START_TEST(bench)
 	measure(&pty, "^L, the whole screen", "\014", 20);
 	printf("\n");
 	print_memory(pty.program);
-	pty_release(&pty);
-	fake_link_stop(&link);
-	fake_free(fake);
-	ev_loop_destroy(loop);
-	char *state = xasprintf("rm -rf '%s/.local'", folder);
-	ck_assert_int_eq(system(state), 0);
-	tiny_folder_remove(folder);
-	free(state);
-	free(home);
-	free(program);
-	free(address);
+	stage_release(&stage);
 }
 END_TEST
 
@@ -126,14 +106,8 @@ int main(int argc, char **argv)
 {
 	if (argc > 1)
 		n_rows = (size_t)strtoul(argv[1], NULL, 10);
-	Suite *s = suite_create("bench_screen");
-	TCase *t = tcase_create("bench");
+	Suite *s = suite_new("bench_screen");
+	TCase *t = suite_case(s, "bench", NULL, NULL);
 	tcase_add_test(t, bench);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_set_fork_status(r, CK_NOFORK);
-	srunner_run_all(r, CK_SILENT);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return suite_run_here(s);
 }
