@@ -201,6 +201,22 @@ await 'the other words of C' wait_says C 'A: it takes no changes from here'
 passed 'what is not taken is said in words, on both sides'
 echo again >"$work/A/new"
 await 'C to get what comes later' cmp "$work/A/new" "$work/C/new"
+# What a person of C wants to give up: as the manual says, the directory and the index begin anew.
+stop_cleanly C
+mv "$work/C" "$work/C.changed"
+cp -a "$work/state-C" "$work/state-C.changed"
+rm "$work/state-C"/index.db*
+serve C -l 127.0.0.1:0 -p "${address[A]}"
+await 'C to have what A has' is_same A C
+settle A C
+same A C
+passed 'a read-only peer gives up its changes'
+stop_cleanly C
+rm -r "$work/C" "$work/state-C"
+mv "$work/C.changed" "$work/C"
+mv "$work/state-C.changed" "$work/state-C"
+serve C -l 127.0.0.1:0 -p "${address[A]}"
+await 'a connection of C as it was' connected C A
 ask A trust "${identity[C]}" >/dev/null
 await 'what C had changed, once it is a peer' cmp "$work/C/mine" "$work/A/mine"
 settle A B C
@@ -231,6 +247,23 @@ status=0
 "$tutti" -s "${address[A]}" list 2>"$work/why" || status=$?
 [ "$status" -eq 3 ] && grep -q 'reached as ID@HOST:PORT' "$work/why" || fail "$(cat "$work/why")"
 passed 'clients: strangers nothing, viewers look, clients decide'
+"$tutti" -s "${identity[A]}@${address[A]}" watch >"$work/watch" 2>&1 &
+pid[watch]=$!
+hears() { # REGEX
+	grep -q "$1" "$work/watch"
+}
+goes_through() {
+	date +%N >"$work/A/watched"
+	hears watched
+}
+await 'a client to hear of changes' goes_through
+ask A untrust "$me" >/dev/null
+await 'it to be left' hears 'lost the server: .*not trusted any more'
+status=0
+remote list >/dev/null 2>"$work/why" || status=$?
+[ "$status" -eq 3 ] && grep -q 'refused' "$work/why" || fail "$status: $(cat "$work/why")"
+stop watch
+passed 'untrust ends the connections of clients at once'
 
 # ---- invitations ------------------------------------------------------------------------------
 ask A invite 2>"$work/why" && fail 'an invitation to loopback' || :
