@@ -141,6 +141,13 @@ static const char *why_apart(const struct replica_info *r)
 	return "";
 }
 
+/* What another replica lacks: as many as it says, and at least those that differ and are not lacking here. */
+static uint64_t lacks(const struct daemon *d, const struct replica_info *r)
+{
+	uint64_t ours = engine_status(d->engine).pending, theirs = r->differ > ours ? r->differ - ours : 0;
+	return r->pending > theirs ? r->pending : theirs;
+}
+
 static void pack_member(struct daemon *d, rep_t rep, struct buf *out)
 {
 	struct replica_info r = engine_replica(d->engine, rep);
@@ -170,7 +177,7 @@ static void pack_member(struct daemon *d, rep_t rep, struct buf *out)
 		wire_put_uint(out, "bytes", s.bytes);
 	} else {
 		/* What it says itself, and at least what we know that it lacks. */
-		wire_put_uint(out, "pending_files", apart ? 0 : r.pending > r.differ ? r.pending : r.differ);
+		wire_put_uint(out, "pending_files", apart ? 0 : lacks(d, &r));
 		wire_put_uint(out, "pending_bytes", r.pending_bytes);
 		wire_put_uint(out, "lag_ms", apart ? 0 : lag_ms(rep));
 		wire_put_uint(out, "files", r.files);
@@ -275,6 +282,14 @@ static void pack_notes(struct daemon *d, const struct engine_status *s, struct b
 		add_note(out, &n,
 			 "the file system cannot swap two names: replacing a file leaves a small "
 			 "window");
+	uint32_t uncarried = rows_in_state(engine_rows(d->engine), NODE_ROOT, ROW_NOT_CARRIED);
+	if (uncarried)
+		add_note(out, &n, "%" PRIu32 " %s not carried: no files, folders or symlinks, or folders "
+			 "that hold such; the filter state:not-carried shows them", uncarried,
+			 uncarried == 1 ? "entry is" : "entries are");
+	if (s->writing)
+		add_note(out, &n, "%" PRIu64 " %s still being written; it travels when that rests", s->writing,
+			 s->writing == 1 ? "file is" : "files are");
 	const struct alarm *alarm;
 	for (size_t i = 0; (alarm = alarms_at(d->alarms, i)); i++)
 		if (!alarm->passing || !is_good_again(d, &alarm->who))
@@ -509,6 +524,9 @@ static void why_not(struct daemon *d, const struct engine_status *s, struct buf 
 		say(why, "%s has not answered yet", net_untried(d->net));
 	if (s->scanning)
 		say(why, "the directory is still being walked");
+	if (s->writing)
+		say(why, "%" PRIu64 " %s still being written", s->writing,
+		    s->writing == 1 ? "file is" : "files are");
 	if (s->pending)
 		say(why, "%s lacks %s", d->settings->name,
 		    files_text(text, s->pending, s->pending_bytes));
@@ -518,10 +536,9 @@ static void why_not(struct daemon *d, const struct engine_status *s, struct buf 
 			continue;
 		if (*why_apart(&r))
 			say(why, "%s: %s", r.name, why_apart(&r));
-		else if (r.pending || r.differ)
+		else if (lacks(d, &r))
 			say(why, "%s lacks %s", r.name,
-			    files_text(text, r.pending > r.differ ? r.pending : r.differ,
-				       r.pending_bytes));
+			    files_text(text, lacks(d, &r), r.pending_bytes));
 	}
 	struct first_problems f = {.d = d, .why = why};
 	engine_problems(d->engine, say_problem, &f);

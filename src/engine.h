@@ -396,7 +396,8 @@ struct engine_status {
 	uint64_t files, bytes, rows, conflicts, problems;
 	uint64_t held;                   /* deletions that wait here for a word; counted in problems too */
 	uint64_t pending, pending_bytes; /* wanted here */
-	uint64_t looking;                /* lists and looks queued or running */
+	uint64_t looking;                /* lists and looks queued or running, files that rest not yet */
+	uint64_t writing;                /* the latter: they are looked at when they rest, or now and then */
 	uint64_t unstored;
 	uint64_t unwatched;              /* folders that are walked because no watch could be set */
 	bool scanning;                   /* a walk runs */

@@ -450,6 +450,7 @@ struct engine_status engine_status(const struct engine *e)
 	};
 	s.looking = e->lists.n + e->looks.n + e->fresh_looks.n + e->n_type[JOB_LIST] +
 	            e->n_type[JOB_LOOK] - (e->rehash_job != 0) + e->busy_due.n;
+	s.writing = e->busy_due.n;
 	s.unstored = e->dirty.n + e->n_type[JOB_STORE];
 	s.settled = e->started && !e->halted && !s.scanning && !s.looking && !s.unstored &&
 	            !e->plans.n && !e->removals.n && !e->n_going[GOING_WAVE] && !e->deferred.n && e->n_jobs == (e->rehash_job != 0) && !e->n_moves &&

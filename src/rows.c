@@ -149,6 +149,13 @@ struct totals rows_totals(const struct rows *r, node_t dir)
 	};
 }
 
+uint32_t rows_in_state(const struct rows *r, node_t dir, enum row_state state)
+{
+	const struct folder *f = &r->folders[rows_folder(r, dir)];
+	assert(state != ROW_SYNCED);
+	return f->counts ? r->counts[f->counts].n[state] : 0;
+}
+
 void rows_begin(struct rows *r, node_t n)
 {
 	assert(r->change.node == NODE_NONE && n != NODE_NONE);

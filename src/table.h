@@ -67,6 +67,8 @@ void rows_begin(struct rows *r, node_t n);
 void rows_end(struct rows *r, node_t n);
 
 struct totals rows_totals(const struct rows *r, node_t dir); /* of NODE_ROOT: of everything */
+/* How many rows below have that state, which is not SYNCED. */
+uint32_t rows_in_state(const struct rows *r, node_t dir, enum row_state state);
 size_t rows_memory(const struct rows *r);
 
 enum table_sort { SORT_NAME, SORT_SIZE, SORT_DATE, SORT_STATE, SORTS_N };

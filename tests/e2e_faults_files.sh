@@ -92,7 +92,11 @@ pid[logger]=$logger
 echo 'beside the log' >"$work/A/beside"
 await 'others to arrive beside a log' cmp "$work/A/beside" "$work/B/beside"
 await 'the log to be shown as busy' has_state A log busy
+waits_for() { ! ask A wait --timeout 0 2>"$work/why" && grep -q "$1" "$work/why"; }
 ! ask A wait --timeout 0.1 2>/dev/null || fail 'A says that all is in sync'
+await 'wait to say why' waits_for '1 file is still being written'
+says() { ask A status | grep -q "$1"; }
+await 'status to say why' says '1 file is still being written'
 kill "$logger"
 wait "$logger" 2>/dev/null || :
 unset 'pid[logger]'
@@ -133,6 +137,8 @@ await 'others to arrive' cmp "$work/A/after" "$work/B/after"
 for name in pipe socket was-file; do
 	await "$name to be told as not carried" has_state A "$name" 'not carried'
 done
+note() { ask "$1" status --json | grep -q "$2"; }
+await 'A to say how many are not carried' note A '[34] entries are not carried'
 gone() { [ ! -e "$work/B/$1" ]; }
 await 'what was a file to be gone' gone was-file
 [ ! -e "$work/B/pipe" ] || fail 'a pipe was carried'

@@ -862,6 +862,13 @@ static void run_model(bool loose)
 		OK(want.bytes == have.bytes && want.files == have.files && want.dirs == have.dirs &&
 		   want.unsynced == have.unsynced && want.worst == have.worst, "totals of %s",
 		   names.text[dir]);
+		uint32_t in_state[ROW_STATES_N] = {0};
+		for (node_t n = 0; n < names.n; n++)
+			if (path_below(n, dir) && truth[n].kind != KIND_ABSENT)
+				in_state[truth[n].state]++;
+		for (int state = ROW_SYNCED + 1; state < ROW_STATES_N; state++)
+			OK(rows_in_state(rows, dir, (enum row_state)state) == in_state[state], "states below %s",
+			   names.text[dir]);
 		if (pick(40) == 0) {
 			for (node_t n = 0; n < names.n; n++)
 				check_position(m, n);

@@ -24,7 +24,7 @@ void print_date(struct buf *out, int64_t ns, bool seconds)
 	if (!localtime_r(&t, &tm))
 		tm = (struct tm){.tm_year = -1};
 	format_date(text, &tm, seconds ? FORMAT_SECONDS : FORMAT_LONG);
-	buf_addf(out, "%s", text);
+	buf_addf(out, "%*s", (int)strlen(text), ns ? text : "");
 }
 
 void print_padded(struct buf *out, struct bytes raw, size_t columns)

@@ -35,7 +35,8 @@ bool take_path(struct console *s, const char *given, struct buf *path);
 /* The keys that `peers` answers with. */
 void print_keys(struct buf *out, const msgpack_object *keys, bool json);
 
-/* Appends "2026-11-22 14:02" or, with `seconds`, "2026-11-22 14:02:07", in the local zone. */
+/* Appends "2026-11-22 14:02" or, with `seconds`, "2026-11-22 14:02:07", in the local zone; for 0, which is no
+ * date, as many spaces. */
 void print_date(struct buf *out, int64_t ns, bool seconds);
 /* Appends shown text and blanks up to `columns`. */
 void print_padded(struct buf *out, struct bytes raw, size_t columns);
