@@ -7,8 +7,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -153,6 +155,14 @@ struct root *marked_root(const char *dir)
 	return root;
 }
 
+static int status_of(pid_t pid)
+{
+	int status = 0;
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_msg(WIFEXITED(status), "the child ended by signal %d", WTERMSIG(status));
+	return WEXITSTATUS(status);
+}
+
 int as_nobody(int (*fn)(const char *dir))
 {
 	enum { NOBODY = 65534 };
@@ -167,9 +177,28 @@ int as_nobody(int (*fn)(const char *dir))
 			_exit(99);
 		_exit(fn(dir));
 	}
-	int status = 0;
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	ck_assert_msg(WIFEXITED(status), "the child ended by signal %d", WTERMSIG(status));
+	int status = status_of(pid);
 	scratch_remove(dir);
-	return WEXITSTATUS(status);
+	return status;
+}
+
+void on_small_disk(const char *what, const char *at, const char *size, int (*fn)(const char *at))
+{
+	enum { NOT_PERMITTED = 77 };
+	char *option = xasprintf("size=%s", size);
+	fflush(NULL);
+	pid_t pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+		    mount("tutti-test", at, "tmpfs", 0, option) < 0)
+			_exit(NOT_PERMITTED);
+		_exit(fn(at));
+	}
+	int status = status_of(pid);
+	free(option);
+	if (status == NOT_PERMITTED)
+		printf("SKIPPED: %s: mounting is not permitted here\n", what);
+	else
+		ck_assert_int_eq(status, 0);
 }

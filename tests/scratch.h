@@ -29,4 +29,8 @@ struct root *marked_root(const char *dir);
  * of its own, with its status as result. */
 int as_nobody(int (*fn)(const char *dir));
 
+/* Runs `fn` in a child process, where a small disk ("1m") is mounted at `at` for it alone; the test fails
+ * if it does not return 0. Where mounting is not permitted, `what` is said to be skipped. */
+void on_small_disk(const char *what, const char *at, const char *size, int (*fn)(const char *at));
+
 #endif

@@ -5,6 +5,7 @@
 #include "digest.h"
 #include "message.h"
 #include "scratch.h"
+#include "served.h"
 #include "suite.h"
 #include "wire.h"
 
@@ -16,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { DEADLINE_MS = 20000 };
@@ -98,28 +98,8 @@ static void set_up(void)
 	root = scratch_path(dir, "root");
 	state = scratch_path(dir, "state");
 	address = scratch_path(dir, "socket");
-	char *program = build_path("tuttid");
-	int out[2];
-	ck_assert_int_eq(pipe(out), 0);
-	server = fork();
-	ck_assert_int_ge(server, 0);
-	if (server == 0) {
-		dup2(out[1], STDOUT_FILENO);
-		close(out[0]);
-		close(out[1]);
-		execl(program, program, "-n", "alpha", "--plain", "-l", "127.0.0.1:0", "-s",
-		      state, "--socket", address, "--log-level", "error", root, (char *)NULL);
-		_exit(127);
-	}
-	free(program);
-	close(out[1]);
-	char line[256] = "";
-	unsigned number;
-	FILE *f = fdopen(out[0], "r");
-	ck_assert_ptr_nonnull(fgets(line, sizeof(line), f));
-	fclose(f);
-	ck_assert_int_eq(sscanf(line, "ready alpha %*s 127.0.0.1:%u", &number), 1);
-	port = (uint16_t)number;
+	server = served_start((const char *[]){"-n", "alpha", "--plain", "-s", state, "--socket", address,
+					       "--log-level", "error", root, NULL}, &port);
 	struct sight sight = look_at_it(false);
 	for (size_t i = 0; i < 16; i++) {
 		unsigned byte;
@@ -130,11 +110,8 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-	int status;
 	ck_assert_uint_ge(look_at_it(false).files, 0); /* it still answers */
-	kill(server, SIGTERM);
-	ck_assert_int_eq(waitpid(server, &status, 0), server);
-	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "ended with %x", status);
+	served_stop(server);
 	free(root);
 	free(state);
 	free(address);

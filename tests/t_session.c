@@ -3,6 +3,7 @@
 #include "config.h"
 #include "client.h"
 #include "scratch.h"
+#include "served.h"
 #include "suite.h"
 #include "wire.h"
 
@@ -15,7 +16,6 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { DEADLINE_S = 20 };
@@ -29,35 +29,15 @@ static struct client *client;
 
 static void start_server(const char *peer)
 {
-	char *program = build_path("tuttid");
-	int out[2];
-	ck_assert_int_eq(pipe(out), 0);
-	server = fork();
-	ck_assert_int_ge(server, 0);
-	if (server == 0) {
-		dup2(out[1], STDOUT_FILENO);
-		close(out[0]);
-		close(out[1]);
-		execl(program, program, "-n", "alpha", "-l", "127.0.0.1:0", "-s", state, "--socket",
-		      address, "--log-level", "warning", root, peer ? "-p" : NULL, peer,
-		      (char *)NULL);
-		_exit(127);
-	}
-	free(program);
-	close(out[1]);
-	char line[256] = "";
-	FILE *f = fdopen(out[0], "r");
-	ck_assert_ptr_nonnull(fgets(line, sizeof(line), f));
-	ck_assert_msg(strncmp(line, "ready alpha ", 12) == 0, "%s", line);
-	fclose(f);
+	uint16_t port;
+	server = served_start((const char *[]){"-n", "alpha", "-s", state, "--socket", address,
+					       "--log-level", "warning", root, peer ? "-p" : NULL,
+					       peer, NULL}, &port);
 }
 
 static void stop_server(void)
 {
-	int status;
-	kill(server, SIGTERM);
-	ck_assert_int_eq(waitpid(server, &status, 0), server);
-	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "ended with %x", status);
+	served_stop(server);
 }
 
 /* ---- what comes from it ----------------------------------------------------------------- */
