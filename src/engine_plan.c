@@ -905,12 +905,13 @@ static int holder(const struct engine *e, node_t n, const struct head *w)
 
 /*
  * A replica lost its index after it had announced this head, and somebody there replaced the content
- * before the others had it. Surely so once all have been there for a while, and none of them has it.
+ * before the others had it; or this one has an old index, in which somebody's last changes here are missing. Surely
+ * so once all have been there for a while, and none of them has it.
  */
 static bool is_lost(const struct engine *e, const struct head *w)
 {
 	rep_t maker = w->dot.rep;
-	if (!maker || e->reps[maker].member || e->mono_ms < e->reach_changed_ms + FORGET_MS)
+	if ((maker ? e->reps[maker].member : first_walk(e) != NULL) || e->mono_ms < e->reach_changed_ms + FORGET_MS)
 		return false;
 	for (size_t i = 1; i < e->n_reps; i++)
 		if (e->reps[i].member && !e->reps[i].reachable)
