@@ -193,10 +193,9 @@ finish() {
 	settle_confirming "${names[@]}"
 }
 
-# Is all of it something that this script can do? A lost index is not: as long as a file that its first walk
-# found looks like any other to peers, it is chance who hears first of whom, and a deleted file may be back.
+# Is all of it something that this script can do?
 playable() { # FILE
-	! grep -qE '^(mmap|power|stall|flow|clock|coarse|deaf|fail|full|picky|evil|pass|cut|connect|decide|held|forget|lose) ' "$1" &&
+	! grep -qE '^(mmap|power|stall|flow|clock|coarse|deaf|fail|full|picky|evil|pass|cut|connect|decide|held|forget) ' "$1" &&
 		! grep -qE '^[a-z]+ .*#[0-9]' "$1"
 }
 
@@ -222,7 +221,11 @@ play() { # FILE
 		apart) start_all apart ;;
 		quiet) rest ;;
 		settle) finish ;;
-		kill | lose | snapshot | rollback | unmount | mount | walk) machine "$word" "$at" ;;
+		kill | lose | snapshot | rollback | unmount | mount | walk)
+			for name in "${each[@]}"; do
+				machine "$word" "$name"
+			done
+			;;
 		expect | absent | folder | mode | copyof | objects)
 			for name in "${each[@]}"; do
 				# shellcheck disable=SC2086 # words

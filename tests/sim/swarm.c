@@ -217,6 +217,34 @@ static void flood(struct swarm *w)
 	}
 }
 
+/* Puts what was added from step `from` on before step `at`. */
+static void move_to(struct scenario *sc, size_t from, size_t at)
+{
+	size_t n = sc->n - from;
+	struct step *added = xmemdup(&sc->steps[from], n * sizeof(*added));
+	memmove(&sc->steps[at + n], &sc->steps[at], (from - at) * sizeof(*added));
+	memcpy(&sc->steps[at], added, n * sizeof(*added));
+	free(added);
+}
+
+/* Indexes are lost, of one or of several, and the first walks after that are broken off. */
+static void losses(struct swarm *w)
+{
+	unsigned n = 1 + any(w, 3);
+	for (unsigned i = 0; i < n; i++) {
+		size_t from = w->sc->n, at = any(w, (unsigned)from);
+		unsigned who = any(w, w->sc->replicas);
+		add(w, DO_LOSE, who);
+		for (unsigned k = any(w, 3); k; k--) {
+			run(w, any(w, 12) + 1);
+			add(w, any(w, 3) ? DO_KILL : DO_POWER, who);
+		}
+		if (any(w, 2))
+			connect_all(w, any(w, 2));
+		move_to(w->sc, from, at);
+	}
+}
+
 void scenario_make(struct scenario *sc, uint64_t seed)
 {
 	struct swarm w = {.sc = sc, .seed = seed, .rng = seed * 0x2545f4914f6cdd1du + 1};
@@ -252,6 +280,8 @@ void scenario_make(struct scenario *sc, uint64_t seed)
 		else if (w.apart && any(&w, 6) == 0)
 			cut_all(&w);
 	}
+	if (hash64(&seed, sizeof(seed), 2) % 8 == 0 && !w.copies)
+		losses(&w);
 	add(&w, DO_SETTLE, 0);
 }
 
