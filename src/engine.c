@@ -144,7 +144,8 @@ bool is_missing_head(const struct engine *e, node_t n, const struct head *h)
 {
 	const struct head *shown = slot_of(e, n)->missing ? shown_head(e, n) : NULL;
 	return slot_of(e, n)->missing && (state_find(have_of(e, n), h->dot) ||
-	                                  (shown && h->dot.rep == 0 && head_same_content(h, shown)));
+	                                  (shown && (h->dot.rep == 0 || shown->found) &&
+	                                   head_same_content(h, shown)));
 }
 
 const struct head *target_head(const struct engine *e, node_t n, bool *dir)

@@ -402,13 +402,16 @@ void local_delete(struct engine *e, node_t n)
 	}
 	struct shown before = shown_now(e, n);
 	consume(e, n);
-	struct dot d = next_dot(e, n);
+	struct dot d = next_dot(e, n), same[HEADS_MAX];
+	int64_t rank = 0;
+	size_t n_same = found_same(e, n, same, &rank);
 	struct state have = seen_at(e, n);
 	const struct head *shown = shown_head(e, n);
 	if (shown && !have.n_heads)
 		memcpy(have.gone, shown->hash, HASH_SIZE);
 	version_add(&have.context, d);
 	local_update(e, n, &have, d.counter, &gone);
+	found_gone(e, n, same, n_same);
 	struct slot *s = slot_of(e, n);
 	if (!(s->flags & F_MOVED))
 		emit_change(e, first_walk(e) ? EVENT_FOUND_GONE : EVENT_DELETED, n, 0, before,
@@ -422,11 +425,12 @@ static void local_put(struct engine *e, node_t n, const struct found *f)
 	bool created = !have_of(e, n)->n_heads;
 	struct shown before = shown_now(e, n);
 	consume(e, n);
-	struct dot d = next_dot(e, n);
+	struct dot d = next_dot(e, n), same[HEADS_MAX];
 	struct state have = MUTANT(INDEX_COVERS) ? state_copy(target_of(e, n)) : seen_at(e, n);
 	int64_t rank = highest_rank(have_of(e, n)), kept = highest_rank(&have);
 	int64_t time = f->mtime_ns < e->wall_ns ? f->mtime_ns : e->wall_ns;
 	rank = kept > rank ? kept : rank; /* what the disk shows has the name here */
+	size_t n_same = found_same(e, n, same, &rank);
 	struct head h = {.dot = d, .rank = time > rank ? time : rank, .mtime = f->mtime_ns,
 	                 .kind = f->kind, .found = is_found(e, n)};
 	if (f->kind != KIND_DIR) {
@@ -447,6 +451,7 @@ static void local_put(struct engine *e, node_t n, const struct found *f)
 	state_add_head(&have, &h);
 	struct disk_facts facts = facts_of(f);
 	local_update(e, n, &have, d.counter, &facts);
+	found_gone(e, n, same, n_same);
 	s = slot_of(e, n);
 	if (f->kind != KIND_SYMLINK && have_of(e, n)->mode.bits != f->mode && !s->want) {
 		want_force(e, n); /* others have set them, and that was to be done here yet */

@@ -93,6 +93,36 @@ static void give_up(struct engine *e, node_t n, struct dot d)
 	plan(e, n);
 }
 
+static bool has_copy(struct engine *e, node_t n, struct dot d)
+{
+	node_t q = copy_node(e, n, d, false);
+	return q != NODE_NONE && state_find(target_of(e, q), d);
+}
+
+size_t found_same(struct engine *e, node_t n, struct dot out[HEADS_MAX], int64_t *rank)
+{
+	const struct state *t = target_of(e, n);
+	const struct head *shown = shown_head(e, n);
+	size_t k = 0;
+	for (uint16_t i = 0; shown && shown->found && i < t->n_heads && k < HEADS_MAX; i++) {
+		const struct head *h = &t->heads[i];
+		if (!h->dot.rep || state_find(have_of(e, n), h->dot) || !head_same_content(h, shown) ||
+		    has_copy(e, n, h->dot))
+			continue;
+		out[k++] = h->dot;
+		if (*rank <= h->rank)
+			*rank = rank_above(h->rank);
+	}
+	return k;
+}
+
+void found_gone(struct engine *e, node_t n, const struct dot *same, size_t n_same)
+{
+	for (size_t i = 0; i < n_same; i++)
+		if (state_find(target_of(e, n), same[i]))
+			give_up(e, n, same[i]);
+}
+
 /* Does h, of the same content, stand for what was found here? */
 static bool stands_for(const struct engine *e, const struct head *h, const struct head *found)
 {
@@ -114,8 +144,7 @@ static struct dot stood_for(struct engine *e, node_t n)
 		if (!stands)
 			continue;
 		struct dot d = own->dot;
-		node_t q = copy_node(e, n, d, false);
-		if (q == NODE_NONE || !state_find(target_of(e, q), d))
+		if (!has_copy(e, n, d))
 			return d;
 	}
 	return (struct dot){0};

@@ -653,6 +653,10 @@ size_t found_deleted(const struct engine *e, node_t n, const struct state *their
 /* After that: these are deleted, and what was found here gives way to what a peer has. */
 void found_meets(struct engine *e, node_t n, const struct dot *deleted, size_t n_deleted);
 void found_rests(struct engine *e, node_t n); /* the same, of what n has and wants */
+/* Somebody is about to change or delete what n shows, and that was found: the heads of peers that it is, since
+ * they have the same content. *rank is raised above theirs. Returns how many. */
+size_t found_same(struct engine *e, node_t n, struct dot out[HEADS_MAX], int64_t *rank);
+void found_gone(struct engine *e, node_t n, const struct dot *same, size_t n_same); /* now it is done */
 
 /* ---- engine_rehash.c ---- */
 
