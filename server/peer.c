@@ -817,6 +817,17 @@ void peer_ask(struct peer *p, enum message m, const struct buf *params, peer_ans
 	buf_release(&b);
 }
 
+void peer_note(struct peer *p, enum message m, const struct buf *params)
+{
+	struct buf b = {0};
+	size_t mark = wire_begin_notification(&b, message_name(m));
+	buf_add(&b, params->data, params->len);
+	bool fits = wire_finish(&b, mark);
+	assert(fits);
+	conn_send(p->conn, &b);
+	buf_release(&b);
+}
+
 void peer_respond(struct peer *p, uint32_t id, const struct buf *map)
 {
 	struct buf b = {0};
@@ -1051,6 +1062,9 @@ void peer_frame(struct peer *p, const struct wire_frame *f)
 		break;
 	case MESSAGE_TRASH:
 		pasts_trash_for_peer(p->d->pasts, p, f->id, f->params);
+		break;
+	case MESSAGE_RESYNC_AT:
+		resync_peer_is_at(p->d->resyncs, p, f->params);
 		break;
 	case MESSAGE_RESYNC:
 		resync_asked_by_peer(p->d->resyncs, p, f->id, f->params);

@@ -43,6 +43,8 @@ const char *peer_problem(const struct peer *p); /* why we left it, or NULL */
 /* Ends the connection for what the other side did. */
 void peer_offence(struct peer *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Tells; `params` is one packed map. */
+void peer_note(struct peer *p, enum message m, const struct buf *params);
 /* Asks; the answer comes once: `f` is a checked response, or NULL if the connection is lost.
  * `params` is one packed map. False if too many fetches have no answer yet. */
 typedef void peer_answer_fn(void *ctx, const struct wire_frame *f);

@@ -16,6 +16,7 @@ enum {
 	RUNNING_MAX = 64,
 	REASON_MAX = 256,
 	WALK_ID = REPLICA_ID_SIZE,
+	TOLD_PER_S = 4,    /* how far it is, to the peer that asked */
 };
 
 struct walk_id {
@@ -35,6 +36,7 @@ struct waited {
 	struct resync *r; /* NULL once that is over */
 	struct peer *peer;
 	char *name;
+	uint64_t looked, changed; /* so far, as it says */
 	bool done;
 };
 
@@ -51,19 +53,75 @@ struct resync {
 	size_t n_waited, open;
 	struct found_there *found;
 	size_t n_found, cap_found;
+	uint64_t told_looked, told_changed;
 };
 
 struct resyncs {
 	struct daemon *d;
 	struct resync *first;
+	ev_timer telling; /* runs while a peer waits for an answer */
 	struct walk_id seen[IDS_KEPT];
 	size_t n_seen;
 };
+
+/* Numbers of peers may be anything, but what is told of them shall be a good message. */
+static void sum(uint64_t *to, uint64_t n)
+{
+	*to = n > (uint64_t)INT64_MAX - *to ? (uint64_t)INT64_MAX : *to + n;
+}
+
+/* All that was looked at here, and by those that were asked. */
+static void progress_of(const struct resync *r, uint64_t *looked, uint64_t *changed)
+{
+	*looked = *changed = 0;
+	if (r->walking)
+		engine_walking(r->all->d->engine, r->walk, looked, changed);
+	for (size_t i = 0; i < r->n_found; i++) {
+		sum(looked, r->found[i].looked);
+		sum(changed, r->found[i].changed);
+	}
+	for (size_t i = 0; i < r->n_waited; i++) {
+		if (r->waited[i]->done)
+			continue;
+		sum(looked, r->waited[i]->looked);
+		sum(changed, r->waited[i]->changed);
+	}
+}
+
+static void on_telling(struct ev_loop *loop, ev_timer *w, int events)
+{
+	struct resyncs *all = w->data;
+	bool any = false;
+	(void)events;
+	for (struct resync *r = all->first; r; r = r->next) {
+		uint64_t looked, changed;
+		if (!r->peer)
+			continue;
+		any = true;
+		progress_of(r, &looked, &changed);
+		if (looked == r->told_looked && changed == r->told_changed)
+			continue;
+		struct buf b = {0};
+		wire_map(&b, 3);
+		wire_put_fixed(&b, "id", r->id.b, WALK_ID);
+		wire_put_uint(&b, "looked", looked);
+		wire_put_uint(&b, "changed", changed);
+		peer_note(r->peer, MESSAGE_RESYNC_AT, &b);
+		buf_release(&b);
+		r->told_looked = looked;
+		r->told_changed = changed;
+	}
+	if (!any)
+		ev_timer_stop(loop, w);
+}
 
 struct resyncs *resyncs_new(struct daemon *d)
 {
 	struct resyncs *all = xcalloc(1, sizeof(*all));
 	all->d = d;
+	ev_init(&all->telling, on_telling);
+	all->telling.repeat = 1. / TOLD_PER_S;
+	all->telling.data = all;
 	return all;
 }
 
@@ -94,6 +152,7 @@ void resyncs_free(struct resyncs *all)
 {
 	while (all->first)
 		resync_free(all->first);
+	ev_timer_stop(all->d->loop, &all->telling);
 	free(all);
 }
 
@@ -291,7 +350,21 @@ void resync_asked_by_peer(struct resyncs *all, struct peer *p, uint32_t id,
 		return;
 	}
 	daemon_event(all->d, "resync", path, bytes_of(peer_name(p)), (struct bytes){0});
+	if (!ev_is_active(&all->telling))
+		ev_timer_again(all->d->loop, &all->telling);
 	answer_if_done(begin(all, &walk, path, NULL, p, id));
+}
+
+void resync_peer_is_at(struct resyncs *all, const struct peer *p, const msgpack_object *params)
+{
+	uint8_t id[WALK_ID];
+	wire_get_fixed(params, "id", id, sizeof(id));
+	for (struct resync *r = all->first; r; r = r->next)
+		for (size_t i = 0; memcmp(r->id.b, id, WALK_ID) == 0 && i < r->n_waited; i++)
+			if (r->waited[i]->peer == p && !r->waited[i]->done) {
+				wire_get_uint(params, "looked", UINT64_MAX, &r->waited[i]->looked);
+				wire_get_uint(params, "changed", UINT64_MAX, &r->waited[i]->changed);
+			}
 }
 
 void resync_forget_client(struct resyncs *all, struct session *s)
@@ -330,13 +403,8 @@ bool resync_pack_progress(const struct resyncs *all, const struct session *s, st
 		wire_nil(out);
 		return false;
 	}
-	uint64_t looked = 0, changed = 0;
-	if (r->walking)
-		engine_walking(all->d->engine, r->walk, &looked, &changed);
-	for (size_t i = 0; i < r->n_found; i++) {
-		looked += r->found[i].looked;
-		changed += r->found[i].changed;
-	}
+	uint64_t looked, changed;
+	progress_of(r, &looked, &changed);
 	wire_map(out, 3);
 	wire_put_uint(out, "looked", looked);
 	wire_put_uint(out, "changed", changed);

@@ -20,6 +20,8 @@ void resync_asked_by_client(struct resyncs *r, struct session *s, uint32_t id,
 			    const msgpack_object *params);
 void resync_asked_by_peer(struct resyncs *r, struct peer *p, uint32_t id,
 			  const msgpack_object *params);
+/* A peer that was asked says how far it is. */
+void resync_peer_is_at(struct resyncs *r, const struct peer *p, const msgpack_object *params);
 /* They are going; answers that they wait for are dropped. */
 void resync_forget_client(struct resyncs *r, struct session *s);
 void resync_forget_peer(struct resyncs *r, struct peer *p);

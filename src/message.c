@@ -407,6 +407,12 @@ static const struct field resync_result[] = {
 	F("replicas", SHAPE, OF(answer), .many = REPLICAS_MAX),
 };
 
+static const struct field resync_at_fields[] = {
+	F("id", ID),
+	F("looked", UINT),
+	F("changed", UINT),
+};
+
 static const struct field open_fields[] = {
 	F("sort", CHOICE, .choices = "name|size|date|state"),
 	F("reverse", BOOL, OPTIONAL),
@@ -748,6 +754,7 @@ static const struct method methods[MESSAGES_N] = {
 	[MESSAGE_ACK] = {NOTE(PARTY_PEER, PHASE_GREETED), WITH(ack_fields)},
 	[MESSAGE_RESYNC] = {CALL(PARTY_PEER | PARTY_CLIENT), WITH(resync_fields),
 			    GIVES(resync_result), .rule = resync_rule},
+	[MESSAGE_RESYNC_AT] = {NOTE(PARTY_PEER, PHASE_GREETED), WITH(resync_at_fields)},
 
 	[MESSAGE_TABLE_OPEN] = {CALL(FROM_CLIENTS), WITH(open_fields), GIVES(open_result)},
 	[MESSAGE_TABLE_WINDOW] = {CALL(FROM_CLIENTS), WITH(window_fields), GIVES(rows_fields),

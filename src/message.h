@@ -23,6 +23,7 @@
 	X(FETCH, "fetch")                                                                          \
 	X(ACK, "ack")                                                                              \
 	X(RESYNC, "resync")                                                                        \
+	X(RESYNC_AT, "resync.at")                                                                  \
 	X(TABLE_OPEN, "table.open")                                                                \
 	X(TABLE_WINDOW, "table.window")                                                            \
 	X(TABLE_FIND, "table.find")                                                                \

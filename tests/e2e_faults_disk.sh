@@ -228,6 +228,29 @@ settle A B
 same A B
 passed 'F09 read-only: send-only, told, and later all is made good'
 
+# ---- a slow walk --------------------------------------------------------------------------
+# Whoever asked sees how far the others are, not only that they are not done.
+if command -v script >/dev/null; then
+	for i in $(seq 20); do
+		mkdir -p "$work/A/dir/slow-$i"
+		echo "$i" >"$work/A/dir/slow-$i/file"
+	done
+	settle A B
+	mine=$(find "$work/A" -mindepth 1 -path "$work/A/.tutti" -prune -o -print | wc -l)
+	fault B 'readdir +100 */B/dir/slow-*'
+	script -qec "'$tutti' -s '$work/A.sock' resync" /dev/null </dev/null >"$work/progress"
+	fault B
+	most=$(grep -ao 'looked at [0-9]* entries[^;]*; waiting for B' "$work/progress" | awk '{ print $3 }' |
+		sort -n | tail -1)
+	[ "${most:-0}" -gt "$mine" ] ||
+		fail "of what B has looked at nothing is told before its end: $most of $mine: $(cat -v "$work/progress")"
+	rm -r "$work/A"/dir/slow-*
+	settle_confirming A B
+	passed 'the progress of a resync elsewhere'
+else
+	echo 'not tried: the progress of a resync (no program script)'
+fi
+
 # ---- a slow disk --------------------------------------------------------------------------
 fault B 'fsync +1000' 'syncfs +1000'
 for i in $(seq 40); do

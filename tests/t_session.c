@@ -779,6 +779,98 @@ START_TEST(the_history_is_told_in_pages)
 }
 END_TEST
 
+/* ---- held deletions ---------------------------------------------------------------------- */
+
+static bool says_how_many(const msgpack_object *status)
+{
+	return number(status, "held") == 25;
+}
+
+static struct kept *held(uint64_t max)
+{
+	struct buf p = {0};
+	wire_map(&p, 1);
+	wire_put_uint(&p, "max", max);
+	return call("held", &p);
+}
+
+static struct kept *held_word(uint64_t id, bool delete)
+{
+	struct buf p = {0};
+	wire_map(&p, 2);
+	wire_put_uint(&p, "id", id);
+	wire_put_bool(&p, "delete", delete);
+	return call("held.decide", &p);
+}
+
+/* The only set: of 25, with this id. */
+static uint64_t the_set(uint64_t max)
+{
+	struct kept *k = held(max);
+	const msgpack_object *sets = wire_get(result_of(k), "sets"), *set = wire_at(sets, 0);
+	size_t shown = max < 25 ? (size_t)max : 25;
+	ck_assert_uint_eq(wire_count(sets), 1);
+	ck_assert_str_eq(text(set, "from"), "alpha");
+	ck_assert_uint_eq(number(set, "n"), 25);
+	ck_assert_uint_eq(wire_count(wire_get(set, "paths")), shown);
+	ck_assert(truth(set, "more") == (shown < 25));
+	struct bytes first;
+	ck_assert(!shown || (wire_as_bytes(wire_at(wire_get(set, "paths"), 0), &first) &&
+			     bytes_eq(first, bytes_of("f000"))));
+	uint64_t id = number(set, "id");
+	drop(k);
+	return id;
+}
+
+START_TEST(deletions_are_held_until_a_word)
+{
+	put_many(30);
+	begin(NULL);
+	settle();
+	drop(events_since(false, 0));
+	for (unsigned i = 0; i < 25; i++) {
+		char name[32];
+		snprintf(name, sizeof(name), "root/f%03u", i);
+		char *path = scratch_path(dir, name);
+		ck_assert_int_eq(unlink(path), 0);
+		free(path);
+	}
+	drop(await("the count of what is held", "status", says_how_many));
+	struct kept *k = wait_sync(1);
+	ck_assert(!truth(result_of(k), "in_sync"));
+	ck_assert_ptr_nonnull(strstr(text(result_of(k), "reason"), "held: 25 deletions at once"));
+	drop(k);
+	uint64_t id = the_set(10);
+	ck_assert(the_set(500) == id && the_set(0) == id);
+	k = with_path("row", "f007");
+	ck_assert_str_eq(text(result_of(k), "state"), "held");
+	ck_assert_ptr_nonnull(strstr(text(result_of(k), "reason"), "deleted here, and no other replica has it, held"));
+	drop(k);
+	k = plain("status");
+	const msgpack_object *self = wire_at(wire_get(result_of(k), "replicas"), 0);
+	ck_assert_uint_eq(number(self, "held"), 25);
+	ck_assert_uint_eq(number(self, "problems"), 0);
+	drop(k);
+	/* Only exactly what was shown; nobody has them any more, so they cannot come back. */
+	must_fail("changed", held_word(id + 1, true));
+	k = held_word(id, false);
+	ck_assert_uint_eq(number(result_of(k), "left"), 25);
+	drop(k);
+	k = held_word(the_set(0), true);
+	ck_assert_uint_eq(number(result_of(k), "left"), 0);
+	drop(k);
+	settle();
+	must_fail("changed", held_word(id, true));
+	k = held(10);
+	ck_assert_uint_eq(wire_count(wire_get(result_of(k), "sets")), 0);
+	drop(k);
+	k = plain("status");
+	ck_assert_uint_eq(number(result_of(k), "held"), 0);
+	ck_assert_uint_eq(number(result_of(k), "rows"), 5);
+	drop(k);
+}
+END_TEST
+
 START_TEST(resync_walks_and_answers)
 {
 	put_many(10);
@@ -996,6 +1088,7 @@ int main(void)
 	tcase_add_test(t, a_peer_that_is_not_there_is_told);
 	tcase_add_test(t, what_cannot_be_settled_or_restored_is_refused);
 	tcase_add_test(t, the_history_is_told_in_pages);
+	tcase_add_test(t, deletions_are_held_until_a_word);
 	tcase_add_test(t, resync_walks_and_answers);
 	tcase_add_test(t, events_are_told_and_kept);
 	tcase_add_test(t, events_of_another_run_are_a_gap);
