@@ -1457,7 +1457,8 @@ static bool next_store(struct engine *e)
 	}
 	/* That a new root was walked may wait until there is something else. */
 	bool walked = e->index_stored == INDEX_LOST && engine_index_state(e) == INDEX_WALKED;
-	if (!e->dirty.n && !marks && !walked && e->counter == e->counter_stored)
+	bool again = e->unstorable; /* what failed had watermarks only, perhaps */
+	if (!e->dirty.n && !marks && !walked && !again && e->counter == e->counter_stored)
 		return false;
 	e->counter_storing = e->counter;
 	life_used(e);

@@ -1278,6 +1278,35 @@ START_TEST(a_peer_may_bring_only_so_much)
 }
 END_TEST
 
+START_TEST(what_could_not_be_stored_is_tried_again)
+{
+	struct engine_config config = {{{1}}, "me", 0, 1, 1};
+	struct engine *e = engine_new(&config);
+	struct replica_id other = {{2}};
+	struct action a;
+	unsigned stores = 0;
+	engine_start(e, true);
+	ck_assert_int_eq(engine_peer_up(e, 0, &other, "other", "", 0), 0);
+	drain(e, ACT_SYNC, &a);
+	/* A number that was heard of, and nothing else. */
+	const char *why;
+	ck_assert_int_eq(engine_peer_index(e, 0, 5, 0, false, NULL, 0, &why), 0);
+	for (uint64_t now = 1000; now < 30000; now += 1000) {
+		engine_time(e, (int64_t)now * 1000000, now);
+		engine_tick(e);
+		while (engine_next(e, &a)) {
+			if (a.type == ACT_STORE && stores++ == 0)
+				engine_store_failed(e, a.job, "disk full");
+			else if (a.type == ACT_STORE)
+				engine_stored(e, a.job);
+		}
+	}
+	ck_assert_uint_eq(stores, 2);
+	ck_assert_uint_eq(engine_status(e).problems, 0);
+	engine_free(e);
+}
+END_TEST
+
 START_TEST(a_number_given_twice_is_told_once)
 {
 	struct engine_config config = {{{1}}, "me", 0, 1, 1};
@@ -1549,6 +1578,7 @@ int main(void)
 	tcase_add_test(rules, folder_of_most_turns_into_a_file);
 	tcase_add_test(rules, no_peer_can_break_it);
 	tcase_add_test(rules, a_peer_may_bring_only_so_much);
+	tcase_add_test(rules, what_could_not_be_stored_is_tried_again);
 	tcase_add_test(rules, a_number_given_twice_is_told_once);
 	tcase_add_test(rules, a_peer_may_bring_only_so_many_bytes);
 	tcase_add_test(rules, a_report_never_comes_to_the_last_number);

@@ -1027,8 +1027,9 @@ static void send(struct world *w, unsigned at, const struct action *a)
 	} else if (a->type == ACT_REPORT) {
 		m.n = 0;
 		m.report = engine_report(r->e, a->rep);
-		trace(at, "reports %s: number %llu, %llu pending", engine_replica(r->e, a->rep).name,
-		      (unsigned long long)m.report.n, (unsigned long long)m.report.pending);
+		trace(at, "reports %s: number %llu, %llu pending, %llu problems", engine_replica(r->e, a->rep).name,
+		      (unsigned long long)m.report.n, (unsigned long long)m.report.pending,
+		      (unsigned long long)m.report.n_problems);
 		m.report.name = bytes_of("r");
 		m.report.address = (struct bytes){0};
 		struct problem *problems = xmemdup(m.report.problems, m.report.n_listed * sizeof(*problems));
@@ -1489,8 +1490,8 @@ static const char *check_state(struct world *w)
 			for (size_t k = 1; k < engine_replicas(w->r[i].e); k++) {
 				struct replica_info r = engine_replica(w->r[i].e, (rep_t)k);
 				at += (size_t)snprintf(w->fault + at, sizeof(w->fault) - at,
-				        "; %s: differs %llu, pending %llu, known %llu of %llu%s", r.name,
-				        (unsigned long long)r.differ, (unsigned long long)r.pending,
+				        "; %s: differs %llu, pending %llu, problems %llu, known %llu of %llu%s", r.name,
+				        (unsigned long long)r.differ, (unsigned long long)r.pending, (unsigned long long)r.n_problems,
 				        (unsigned long long)r.known, (unsigned long long)r.seq,
 				        r.reachable ? "" : ", away");
 			}
