@@ -226,6 +226,7 @@ static void run_look(struct sim *s, struct replica *r, struct look *l, const str
 	if (!o || l->unchanged || o->kind == KIND_DIR || o->kind == KIND_OTHER)
 		return;
 	content_hash(o->content, l->found.hash);
+	o->untold = false;
 	oracle_durable(s, r, o->content);
 	if (o->kind == KIND_SYMLINK) {
 		char target[32];

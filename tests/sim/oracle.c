@@ -313,6 +313,12 @@ void oracle_displaces(struct sim *s, struct replica *r, const struct object *obj
 			fault(s, "S6: %c removes the folder %s, which nobody deleted", 'A' + (int)r->at, obj->path);
 		return;
 	}
+	if (obj->untold) {
+		/* "Files stamped less than 2 s before a scan are hashed again by the next; a slow full re-hash covers
+		 * the rest": before that nothing can know of it, and it is in the trash. */
+		unclaim(o, obj->content);
+		return;
+	}
 	if (!claimed(o, obj->content))
 		return;
 	char base[PATH_CAP];

@@ -154,6 +154,7 @@ struct object {
 	uint8_t kind;       /* enum kind or KIND_OTHER */
 	bool open;          /* for writing, by somebody */
 	bool dirty;         /* content differs from what is safe */
+	bool untold;        /* nobody has read its content since that changed, and nothing else tells of it */
 };
 
 struct objects {

@@ -88,6 +88,7 @@ static void write_in_place(struct sim *s, struct replica *r, const char *path, c
 	}
 	o->content = c;
 	o->dirty = true;
+	o->untold = false;
 	o->mtime = o->ctime = now_of(s, r);
 }
 
@@ -163,8 +164,10 @@ static bool rename_to(struct sim *s, struct replica *r, const char *from, const 
 static void store(struct sim *s, struct replica *r, struct object *o, content_t c)
 {
 	now_shows(s, r, o, o->path, KIND_FILE, c);
-	o->content = c;
 	int64_t now = now_of(s, r);
+	bool tells = !o->dirty && (o->ctime != now || o->mtime != now);
+	o->untold |= o->content != c && !tells;
+	o->content = c;
 	if (!o->dirty)
 		o->ctime = o->mtime = now;
 	o->dirty = true;
