@@ -737,7 +737,7 @@ static void item_listed(struct engine *e, node_t dir, const struct listed *it, u
 		return;
 	}
 	if (s->kind == f->kind && s->stamp == f->stamp && s->ctime_ns == f->ctime_ns &&
-	    (trusts || !(s->flags & F_RACY))) {
+	    (s->mode == f->mode || f->kind != KIND_FILE) && (trusts || !(s->flags & F_RACY))) {
 		if (!(s->flags & (F_LOOKING | F_LOOK_QUEUED | F_BUSY)))
 			known_still(e, n);
 		return;
@@ -940,6 +940,12 @@ static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk
 		bool other_dir = was_dir && s->stamp != l->found.stamp;
 		if (s->want && s->want->sure == ASKED)
 			s->want->sure = SURE; /* unless it is a change */
+		const struct head *known = shown_head(e, n);
+		if (l->unchanged && known && l->found.mode != s->mode) {
+			/* Changed right after it was looked at, within one step of the clock. */
+			memcpy(l->found.hash, known->hash, HASH_SIZE);
+			l->unchanged = false;
+		}
 		if (l->unchanged) {
 			known_still(e, n);
 			plan(e, n);
