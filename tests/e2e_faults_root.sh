@@ -8,6 +8,7 @@
 #	F02  a small disk that is really full (in a mount namespace)
 #	F09  a file system that is remounted read-only (the same)
 #	F16  a part that is mounted, and vanishes (the same)
+#	F15  the root is unmounted, and mounted over (the same)
 . "$(dirname "$0")/e2e_lib.sh"
 
 if [ "${1-}" != mounts ]; then
@@ -275,4 +276,37 @@ settle A B
 same A B
 [ "$(cat "$work/A/disk/new")" = 'for below' ] || fail 'it did not go on'
 passed 'F16 a part that is mounted, and vanishes'
+stop_cleanly A B
+
+# The directory itself is a mount: it is taken away, and something is mounted over it.
+mkdir "$work/really"
+cp -a "$work/B/." "$work/really"
+umount "$work/B"
+mount --bind "$work/really" "$work/B"
+start B
+start A
+await 'A to be connected' connected A B
+settle A B
+kept=$(picture "$work/A")
+halted() { ask B status --json | grep -q 'nothing is synchronised'; }
+going() { ! halted; }
+vanishes() { # WHAT COMMAND-BEFORE COMMAND-AFTER
+	local what=$1
+	eval "$2"
+	ask B resync >/dev/null 2>&1 && fail "$what: a resync is done" || :
+	await "$what: B to halt" halted
+	await "$what: A to know why" reason_at A B '' '[a-z]'
+	[ -z "$(find "$work/B" -mindepth 1)" ] || fail "$what: written into something else: $(find "$work/B")"
+	[ "$(picture "$work/A")" = "$kept" ] || fail "$what: something was deleted"
+	eval "$3"
+	await "$what: B to go on" going
+	settle A B
+	same A B
+	passed "F15 $what"
+}
+vanishes 'the root is unmounted' 'umount -l "$work/B"' 'mount --bind "$work/really" "$work/B"'
+vanishes 'something is mounted over the root' 'mount -t tmpfs none "$work/B"' 'umount "$work/B"'
+echo after >"$work/A/after the mounts"
+settle A B
+same A B
 stop_cleanly A B
