@@ -1562,6 +1562,10 @@ static void check_shown(const struct engine *e)
 		const struct slot *s = &e->slots[n];
 		assert(s->kind != KIND_ABSENT || !s->have || !s->have->n_heads || s->want || s->missing ||
 		       s->flags & under_way);
+		assert((s->kind != KIND_FILE && s->kind != KIND_SYMLINK) || (s->have && s->have->n_heads) || s->want ||
+		       s->flags & under_way);
+		const struct head *h = shown_head(e, n);
+		assert(s->want || s->missing || s->flags & under_way || !h || h->kind == s->kind);
 	}
 #else
 	(void)e;
