@@ -84,6 +84,7 @@ static void retire(struct engine *e, rep_t rep)
 	r->n_problems = r->n_asked = 0;
 	r->n_links = 0;
 	r->retired = true;
+	retry_holders(e); /* what only it had will not come */
 	forget_news(e);
 	member_set(e, rep, false);
 	set_text(&r->name, (struct bytes){0});
