@@ -307,6 +307,8 @@ static void copy_withdraw(struct engine *e, node_t q)
 		u.what = UPDATE_NO_WANT;
 	}
 	slot_update(e, q, &u);
+	if (slot_of(e, q)->want)
+		slot_of(e, q)->want->derived = (struct dot){0}; /* once is enough */
 }
 
 static bool content_in(const struct head *const *seen, size_t n, const struct head *h)
