@@ -1367,7 +1367,7 @@ uint64_t engine_life(const struct engine *e, rep_t rep, uint64_t number)
 		const struct watermark *w = &e->reps[rep].known;
 		return number == w->now ? w->now_life : 0;
 	}
-	if (number > e->life.after)
+	if (number > e->life.after && number <= e->counter)
 		return e->life.id; /* which is noted when the first of its numbers is stored */
 	size_t i = e->n_lives;
 	while (i && e->lives[i - 1].after >= number)
