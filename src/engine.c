@@ -104,16 +104,28 @@ bool node_live(const struct engine *e, node_t n)
 	return target_of(e, n)->n_heads || slot_of(e, n)->live;
 }
 
-bool named_after(const struct engine *e, node_t n, struct dot d)
+unsigned names_of(const struct engine *e, node_t n, struct dot d)
 {
 	char rep[9];
 	struct buf name = {0};
 	struct bytes is = tree_name(e->tree, n);
+	unsigned zeros = 0;
+	bool same = false;
+	if (!path_is_conflict_name(is))
+		return 0;
 	replica_text(e, d.rep, rep);
-	path_conflict_name(&name, is, rep, d.counter);
-	bool same = bytes_eq(is, (struct bytes){name.data, name.len});
+	for (; zeros <= CONFLICT_ZEROS_MAX && !same; zeros++) {
+		buf_clear(&name);
+		path_conflict_name(&name, is, rep, d.counter, zeros);
+		same = bytes_eq(is, (struct bytes){name.data, name.len});
+	}
 	buf_release(&name);
-	return same;
+	return same ? zeros : 0;
+}
+
+bool named_after(const struct engine *e, node_t n, struct dot d)
+{
+	return names_of(e, n, d) != 0;
 }
 
 const struct head *winner_content_of(const struct engine *e, node_t n, const struct state *s)

@@ -468,6 +468,8 @@ uint32_t content_mark(const struct head *h);
 const struct head *winner_of(const struct engine *e, node_t n, const struct state *s);
 const struct head *winner_content_of(const struct engine *e, node_t n, const struct state *s);
 bool named_after(const struct engine *e, node_t n, struct dot d); /* is n the name of a copy of d? */
+/* If it is, which one, from 1: the copy of d has another name where a folder has the one before. 0: it is not. */
+unsigned names_of(const struct engine *e, node_t n, struct dot d);
 /* Is h what n showed until it was missing? Its deletion, once that is an event, takes it away. */
 bool is_missing_head(const struct engine *e, node_t n, const struct head *h);
 /* What the target shows; *dir: a folder takes the name (the head may then be NULL). */

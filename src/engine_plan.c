@@ -166,14 +166,17 @@ node_t copy_node(struct engine *e, node_t n, struct dot d, bool add)
 	char rep[9];
 	struct buf name = {0};
 	node_t q = NODE_NONE;
+	/* A copy has none of the same dot, unless a folder has its name: then it is beside that. */
+	unsigned zeros = MUTANT(COPY_NAME_FREE) ? 0 : names_of(e, n, d);
 	replica_text(e, d.rep, rep);
 	tree_path(e->tree, n, &e->text);
-	path_conflict_name(&name, (struct bytes){e->text.data, e->text.len}, rep, d.counter);
+	if (zeros <= CONFLICT_ZEROS_MAX)
+		path_conflict_name(&name, (struct bytes){e->text.data, e->text.len}, rep, d.counter, zeros);
 	struct bytes path = {name.data, name.len};
 	if (path_check(path) == PATH_OK) {
 		q = add ? add_node(e, path) : tree_find(e->tree, path);
 		if (q == n)
-			q = NODE_NONE; /* a copy has no copy of the same dot */
+			q = NODE_NONE;
 	}
 	buf_release(&name);
 	return q;

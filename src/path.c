@@ -172,6 +172,7 @@ enum {
 	CONFLICT_WORD_LEN = sizeof(CONFLICT_WORD) - 1,
 	REPLICA_DIGITS = 8,
 	COUNTER_DIGITS_MAX = 20,
+	PART_MAX = CONFLICT_WORD_LEN + REPLICA_DIGITS + 1 + CONFLICT_ZEROS_MAX + COUNTER_DIGITS_MAX,
 };
 
 static bool is_digit(uint8_t c)
@@ -199,10 +200,12 @@ static size_t conflict_part(struct bytes name, size_t at)
 	}
 	if (p[n - 1] != '-')
 		return 0;
-	size_t digits = 0;
-	while (n + digits < left && digits <= COUNTER_DIGITS_MAX && is_digit(p[n + digits]))
+	size_t digits = 0, zeros = 0;
+	while (n + zeros < left && zeros < CONFLICT_ZEROS_MAX && p[n + zeros] == '0')
+		zeros++;
+	while (n + digits < left && digits <= zeros + COUNTER_DIGITS_MAX && is_digit(p[n + digits]))
 		digits++;
-	if (digits == 0 || digits > COUNTER_DIGITS_MAX)
+	if (digits == 0 || digits > zeros + COUNTER_DIGITS_MAX)
 		return 0;
 	n += digits;
 	return n == left || p[n] == '.' ? n : 0;
@@ -281,11 +284,14 @@ static void name_with_part(struct buf *out, struct bytes path, const char *part)
 }
 
 void path_conflict_name(struct buf *out, struct bytes path, const char *replica_text,
-			uint64_t counter)
+			uint64_t counter, unsigned zeros)
 {
-	assert(strlen(replica_text) == REPLICA_DIGITS);
-	char part[CONFLICT_WORD_LEN + REPLICA_DIGITS + 1 + COUNTER_DIGITS_MAX + 1];
-	int len = snprintf(part, sizeof(part), CONFLICT_WORD "%s-%" PRIu64, replica_text, counter);
+	static const char zero[] = "0000";
+	static_assert(sizeof(zero) - 1 == CONFLICT_ZEROS_MAX, "one for each");
+	assert(strlen(replica_text) == REPLICA_DIGITS && zeros <= CONFLICT_ZEROS_MAX);
+	char part[PART_MAX + 1];
+	int len = snprintf(part, sizeof(part), CONFLICT_WORD "%s-%.*s%" PRIu64, replica_text,
+	                   (int)zeros, zero, counter);
 	assert(len > 0 && (size_t)len < sizeof(part));
 	name_with_part(out, path, part);
 }
@@ -313,7 +319,7 @@ bool path_is_copy_of(struct bytes copy, struct bytes path)
 	struct buf made = {0};
 	bool is = false;
 	for (size_t i = 1; i < name.len && !is; i++) {
-		char part[CONFLICT_WORD_LEN + REPLICA_DIGITS + 1 + COUNTER_DIGITS_MAX + 1];
+		char part[PART_MAX + 1];
 		size_t len = conflict_part(name, i);
 		if (!len)
 			continue;

@@ -56,9 +56,11 @@ bool path_is_under(struct bytes path, struct bytes dir);
  * Conflict parts that the name already has are dropped first, so they never pile up. The stem is
  * cut so that name and path keep to their limits, between characters where it is UTF-8. Only the
  * path of a folder too deep for any copy can make the result too long: path_check() the result.
- * `replica_text` is 8 lower-case hex digits, the start of the replica id. */
+ * `replica_text` is 8 lower-case hex digits, the start of the replica id. The counter is written with
+ * `zeros` zeros before it, up to CONFLICT_ZEROS_MAX: names for a dot whose first name cannot be had. */
+enum { CONFLICT_ZEROS_MAX = 4 };
 void path_conflict_name(struct buf *out, struct bytes path, const char *replica_text,
-			uint64_t counter);
+			uint64_t counter, unsigned zeros);
 
 /* Appends the path of a plain name beside `path`, for one more file of that name: `stem.NUMBER.ext`, under
  * the rules above; it is no conflict name. path_check() the result. */

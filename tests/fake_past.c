@@ -69,7 +69,7 @@ static void pack_conflict(struct fake *f, node_t n, struct buf *out)
 		wire_put_uint(out, "counter", 42 + i);
 		wire_key(out, "copy");
 		buf_clear(&copy);
-		path_conflict_name(&copy, (struct bytes){path.data, path.len}, "5f3a9c01", 41 + i);
+		path_conflict_name(&copy, (struct bytes){path.data, path.len}, "5f3a9c01", 41 + i, 0);
 		if (i == 0)
 			wire_nil(out);
 		else

@@ -301,7 +301,7 @@ static const struct {
 static bool copy_is(struct bytes path, const char *copy)
 {
 	struct buf out = {0};
-	path_conflict_name(&out, path, "0123abcd", 42);
+	path_conflict_name(&out, path, "0123abcd", 42, 0);
 	bool same = bytes_eq((struct bytes){out.data, out.len}, bytes_of(copy));
 	if (!same)
 		fprintf(stderr, "\"%.*s\" became \"%.*s\", not \"%s\"\n", (int)path.len,
@@ -337,10 +337,30 @@ START_TEST(copy_is_appended)
 {
 	struct buf out = {0};
 	buf_add(&out, "x", 1);
-	path_conflict_name(&out, bytes_of("d/a.b"), "00000000", 0);
+	path_conflict_name(&out, bytes_of("d/a.b"), "00000000", 0, 0);
 	ck_assert_uint_eq(out.len, strlen("xd/a.conflict-00000000-0.b"));
 	ck_assert_mem_eq(out.data, "xd/a.conflict-00000000-0.b", out.len);
 	buf_release(&out);
+}
+END_TEST
+
+/* Each name of a copy leads to the next one. */
+START_TEST(a_copy_has_other_names)
+{
+	static const char *const names[] = {
+		"d/a.b", "d/a.conflict-0123abcd-42.b", "d/a.conflict-0123abcd-042.b",
+		"d/a.conflict-0123abcd-0042.b", "d/a.conflict-0123abcd-00042.b",
+		"d/a.conflict-0123abcd-000042.b",
+	};
+	ck_assert_uint_eq(ARRAY_LEN(names), CONFLICT_ZEROS_MAX + 2);
+	for (unsigned i = 0; i <= CONFLICT_ZEROS_MAX; i++) {
+		struct buf out = {0};
+		path_conflict_name(&out, bytes_of(names[i]), "0123abcd", 42, i);
+		ck_assert_uint_eq(out.len, strlen(names[i + 1]));
+		ck_assert_mem_eq(out.data, names[i + 1], out.len);
+		ck_assert(path_is_copy_of(bytes_of(names[i + 1]), bytes_of(names[i])));
+		buf_release(&out);
+	}
 }
 END_TEST
 
@@ -365,6 +385,10 @@ START_TEST(conflict_names_are_recognised)
 		{"a.conflict-0123abcd_42", false},
 		{"a.conflict-0123ABCD-42", false},
 		{"a.conflict-0123abcd-123456789012345678901", false},
+		{"a.conflict-0123abcd-0", true},
+		{"a.conflict-0123abcd-042.txt", true},
+		{"a.conflict-0123abcd-000018446744073709551615", true},
+		{"a.conflict-0123abcd-0000018446744073709551615", false},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
 		ck_assert_msg(path_is_conflict_name(bytes_of(cases[i].path)) == cases[i].is,
@@ -375,7 +399,7 @@ END_TEST
 static struct buf copy_of(struct bytes path, uint64_t counter)
 {
 	struct buf out = {0};
-	path_conflict_name(&out, path, "deadbeef", counter);
+	path_conflict_name(&out, path, "deadbeef", counter, 0);
 	return out;
 }
 
@@ -557,7 +581,7 @@ END_TEST
 START_TEST(replica_text_of_another_length_is_a_bug)
 {
 	struct buf out = {0};
-	path_conflict_name(&out, bytes_of("a"), "0123", 1);
+	path_conflict_name(&out, bytes_of("a"), "0123", 1, 0);
 }
 END_TEST
 
@@ -578,6 +602,7 @@ int main(void)
 	tcase_add_loop_test(t, copy_has_its_name, 0, (int)ARRAY_LEN(copies));
 	tcase_add_test(t, copy_belongs_to_its_path_only);
 	tcase_add_test(t, copy_is_appended);
+	tcase_add_test(t, a_copy_has_other_names);
 	tcase_add_test(t, conflict_names_are_recognised);
 	tcase_add_test(t, long_stem_is_cut_to_the_limit);
 	tcase_add_test(t, cut_falls_between_characters);
