@@ -2,10 +2,7 @@
 # Every kind of change that a person makes on one server appears on the other, both ways.
 . "$(dirname "$0")/e2e_lib.sh"
 
-start B
-peers[A]=B
-start A
-settle A B
+pair A B
 
 # Does the change on one side, and compares.
 change() { # WHAT WHERE OTHER COMMAND...

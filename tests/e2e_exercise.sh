@@ -13,10 +13,7 @@ touch -d '2015-10-01 09:00' "$work/A/d.gif"
 touch -d '2013-01-31 23:59:59.123456789' "$work/B/a.jpg"
 touch -d '1999-12-31 01:02' "$work/B/c.pdf"
 
-start B
-peers[A]=B
-start A
-settle A B
+pair A B
 same A B
 diff -u <(times "$work/A") <(times "$work/B") || fail 'times differ'
 passed 'both directories are the same'

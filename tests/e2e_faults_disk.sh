@@ -14,10 +14,7 @@
 . "$(dirname "$0")/e2e_lib.sh"
 
 can_be_faulty A B
-start B
-peers[A]=B
-start A
-settle A B
+pair A B
 
 # B cannot, because of RULES: it and A say so; other things arrive; later it works.
 cannot() { # WHAT REASON RULE...
@@ -103,7 +100,6 @@ passed 'F03 larger than files may be'
 
 # ---- the index ----------------------------------------------------------------------------
 fault B 'write ENOSPC */state-B/*'
-note() { ask "$1" status --json | grep -q "$2"; }
 echo mine >"$work/B/from B"
 await 'B says that the index cannot be written' note B 'index cannot be written'
 await 'A knows it' reason_at A B '' 'index cannot be written'

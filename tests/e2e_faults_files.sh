@@ -18,10 +18,7 @@
 . "$(dirname "$0")/e2e_lib.sh"
 
 can_be_faulty A
-start B
-peers[A]=B
-start A
-settle A B
+pair A B
 
 no_conflict() {
 	ask A status --json | grep -q '"conflicts":0' || fail "$1: a conflict: $(ask A list)"
@@ -137,7 +134,6 @@ await 'others to arrive' cmp "$work/A/after" "$work/B/after"
 for name in pipe socket was-file; do
 	await "$name to be told as not carried" has_state A "$name" 'not carried'
 done
-note() { ask "$1" status --json | grep -q "$2"; }
 await 'A to say how many are not carried' note A '[34] entries are not carried'
 gone() { [ ! -e "$work/B/$1" ]; }
 await 'what was a file to be gone' gone was-file

@@ -9,17 +9,12 @@
 # Time passes 15 times as fast for the servers: what takes a minute there takes 4 seconds here.
 . "$(dirname "$0")/e2e_lib.sh"
 
-fast() { # NAME COMMAND...
-	export FAULT_SPEED=15
-	faulty "$@"
-}
-
 if [ "${1-}" = network ]; then
 	ip link set lo up
 fi
 can_be_faulty A B C
 for name in A B C; do
-	via[$name]="fast $name"
+	via[$name]="fast 15 $name"
 done
 mkdir "$work/link"
 start B
@@ -155,7 +150,7 @@ passed 'F07 no descriptors to accept with'
 stop_cleanly C
 few() { # NAME COMMAND...
 	ulimit -n 48
-	fast "$@"
+	fast 15 "$@"
 }
 via[C]='few C'
 start C

@@ -28,10 +28,7 @@ if [ "${1-}" != mounts ]; then
 	fi
 	if [ "$me" != none ]; then
 		via[A]=$me
-		start B
-		peers[A]=B
-		start A
-		settle A B
+		pair A B
 		mkdir -p "$work/A/dir/sub" "$work/A/open"
 		for i in $(seq 8); do
 			echo "$i" >"$work/A/dir/$i"
@@ -90,12 +87,8 @@ if [ "${1-}" != mounts ]; then
 	fi
 
 	# ---- the root -------------------------------------------------------------------
-	fast() { # NAME COMMAND...: what is asked every 5 s is asked every half
-		export FAULT_SPEED=10
-		faulty "$@"
-	}
 	can_be_faulty A
-	via[A]='fast A'
+	via[A]='fast 10 A' # what is asked every 5 s is asked every half
 	start B
 	peers[A]=B
 	start A

@@ -9,18 +9,10 @@
 #	F50  a machine that slept for a day
 . "$(dirname "$0")/e2e_lib.sh"
 
-note() { ask "$1" status --json | grep -q "$2"; }
 can_be_faulty A
-fast() { # NAME COMMAND...: a minute lasts two seconds
-	export FAULT_SPEED=30
-	faulty "$@"
-}
-via[A]='fast A'
+via[A]='fast 30 A' # a minute lasts two seconds
 
-start B
-peers[A]=B
-start A
-settle A B
+pair A B
 
 # ---- overflow -----------------------------------------------------------------------------
 queue=$(cat /proc/sys/fs/inotify/max_queued_events)
@@ -145,7 +137,7 @@ kill "${pid[writer]}"
 unset 'pid[writer]'
 stop_cleanly A
 extra[A]=
-via[A]='fast A'
+via[A]='fast 30 A' # a minute lasts two seconds
 fault A
 start A
 await 'A to be connected' connected A B

@@ -23,18 +23,11 @@
 . "$(dirname "$0")/e2e_lib.sh"
 
 can_be_faulty A
-fast() { # NAME COMMAND...: its time passes 15 times as fast
-	export FAULT_SPEED=15
-	faulty "$@"
-}
 odd_key=-
 [ -n "${E2E_PLAIN-}" ] || odd_key=$work/odd
 peers[A]=
 extra[A]='--peer-entries 5000'
-start A
-peers[B]=A
-start B
-settle A B
+pair B A
 
 # The odd peer is trusted by A, unless it is a stranger.
 attack() { # ATTACK [N]: how it ended is in $ended
@@ -202,7 +195,7 @@ same A B
 
 # ---- time -----------------------------------------------------------------------------------
 stop_cleanly A B
-via[A]='fast A'
+via[A]='fast 15 A'
 start A
 start B # at once, not when it would try again
 await 'B to be back' connected A B

@@ -4,14 +4,8 @@
 # sent again, and the servers go on.
 . "$(dirname "$0")/e2e_lib.sh"
 
-mkdir -p "$work/A/folder"
-for i in $(seq 100); do
-	random_file 20000 "$work/A/folder/$i"
-done
-start B
-peers[A]=B
-start A
-settle A B
+random_files 100 20000 "$work/A/folder"
+pair A B
 rm "$work/A/folder/1"
 echo changed >"$work/B/folder/2"
 settle A B

@@ -12,10 +12,6 @@ peers[B]=A # who comes back dials at once
 start B
 settle A B
 
-is_dead() { # NAME
-	! kill -0 "${pid[$1]}" 2>/dev/null
-}
-
 # All kinds of operations at once, on A.
 prepare() {
 	rm -rf "$work/A"/*

@@ -90,6 +90,14 @@ start() { # NAME
 	port[$name]=$(sed -n 's/^ready .*:\([0-9]*\)$/\1/p' "$work/$name.out")
 }
 
+# Both run, and are in sync.
+pair() { # NAME THE-ONE-THAT-IT-CALLS
+	start "$2"
+	peers[$1]=$2
+	start "$1"
+	settle "$1" "$2"
+}
+
 # The servers that run are told of NAME's key before it calls them.
 introduce() { # NAME
 	local other now
@@ -132,6 +140,10 @@ ask() { # NAME COMMAND...
 	said=$("$tutti" -s "$work/$name.sock" "$@") || status=$?
 	[ -z "$said" ] || (trap '' PIPE && printf '%s\n' "$said" 2>/dev/null) || :
 	return "$status"
+}
+
+is_dead() { # NAME
+	! kill -0 "${pid[$1]}" 2>/dev/null
 }
 
 # All that NAME knows is everywhere that is connected.
@@ -211,6 +223,12 @@ faulty() { # NAME COMMAND...
 	exec "${@:2}"
 }
 
+# For via[NAME]='fast 30 NAME': likewise, and 30 s of its time pass in one.
+fast() { # TIMES NAME COMMAND...
+	export FAULT_SPEED=$1
+	faulty "${@:2}"
+}
+
 can_be_faulty() { # NAME...
 	local name
 	[ -e "$work/fault_shim.so" ] || ${CC:-cc} -shared -fPIC -D_GNU_SOURCE -o "$work/fault_shim.so" \
@@ -226,6 +244,11 @@ fault() { # NAME RULE...
 	[ $# -eq 1 ] || printf '%s\n' "${@:2}" >"$work/faults-$1/new"
 	[ $# -ne 1 ] || : >"$work/faults-$1/new"
 	mv "$work/faults-$1/new" "$work/faults-$1/rules"
+}
+
+# Does NAME's status have that in its JSON?
+note() { # NAME REGEX
+	ask "$1" status --json | grep -q "$2"
 }
 
 # Does NAME say that at PATH (a regular expression) on REPLICA something is wrong, in such words?
@@ -246,6 +269,14 @@ has_state() { # NAME PATH STATE
 # Processor time that NAME has used, in hundredths of a second.
 worked() { # NAME
 	awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/${pid[$1]}/stat"
+}
+
+random_files() { # N SIZE NEW-FOLDER: 1 to N
+	local i
+	mkdir -p "$3"
+	for ((i = 1; i <= $1; i++)); do
+		random_file "$2" "$3/$i"
+	done
 }
 
 random_file() { # SIZE FILE

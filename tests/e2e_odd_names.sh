@@ -33,10 +33,7 @@ make_all() { # FOLDER
 	done <"$names"
 }
 
-start A
-peers[B]=A
-start B
-settle A B
+pair B A
 make_all "$work/A"
 settle A B
 same A B

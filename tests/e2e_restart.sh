@@ -3,14 +3,8 @@
 # whatever is found changed in the meantime is taken for that.
 . "$(dirname "$0")/e2e_lib.sh"
 
-mkdir -p "$work/A/folder"
-for i in $(seq 400); do
-	random_file 20000 "$work/A/folder/$i"
-done
-start B
-peers[A]=B
-start A
-settle A B
+random_files 400 20000 "$work/A/folder"
+pair A B
 same A B
 all=$(bytes_in B A)
 [ "$all" -gt 8000000 ] || fail "8 MB arrived in $all bytes"

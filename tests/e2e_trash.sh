@@ -4,11 +4,7 @@
 . "$(dirname "$0")/e2e_lib.sh"
 
 can_be_faulty B
-fast() { # NAME COMMAND...: a minute lasts two seconds
-	export FAULT_SPEED=30
-	faulty "$@"
-}
-via[B]='fast B'
+via[B]='fast 30 B' # a minute lasts two seconds
 
 start A
 peers[B]=A
@@ -17,10 +13,6 @@ echo 'the first content' >"$work/A/doc.txt"
 echo 'to be deleted' >"$work/A/gone"
 settle A B
 same A B
-
-is_dead() { # NAME
-	! kill -0 "${pid[$1]}" 2>/dev/null
-}
 
 in_trash() { # NAME: files
 	ls "$work/$1/.tutti/trash" | wc -l
