@@ -230,6 +230,7 @@ struct replica {
 	struct watermark merged, known;
 	uint64_t seq, acked, n_held, n_both, n_equal, n_tombs; /* n_tombs: of ours, that it has something of */
 	char *name, *address;
+	uint64_t report_sum;        /* of others: a sum of the numbers in their report */
 	uint64_t report_n, pending, pending_bytes, files, bytes;
 	uint64_t n_problems, n_asked; /* n_asked of the n_problems: deletions that wait there for a word */
 	struct problems problems;

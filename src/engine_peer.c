@@ -437,6 +437,13 @@ int engine_peer_have(struct engine *e, unsigned peer, rep_t rep, uint64_t to, ui
 #define REPORT_CLOCK_MAX ((uint64_t)3 << 60) /* the year 2079 */
 #define REPORT_TOLD_MAX (REPORT_CLOCK_MAX + ((uint64_t)1 << 59))
 
+/* Of what is passed on as it came, and nobody leaves out. */
+static uint64_t report_sum(const struct report *r)
+{
+	uint64_t n[] = {r->pending, r->pending_bytes, r->files, r->bytes, r->n_problems};
+	return hash64(n, sizeof(n), 0);
+}
+
 static uint64_t report_print(const struct report *r)
 {
 	uint64_t n[] = {r->pending, r->pending_bytes, r->files, r->bytes, r->n_problems, r->n_held, r->n_links};
@@ -475,9 +482,20 @@ int engine_peer_report(struct engine *e, unsigned peer, const struct report *in,
 		e->report_print = 0;
 		report_changed(e);
 	}
-	if (rep == 0 || in->n <= r->report_n)
+	if (rep == 0)
 		return 0;
+	/* A replica whose clock went back may give a number a second time, after a new start. All agree on the
+	 * larger sum; if that is of the older report, it comes to its author, who goes on from there. */
+	uint64_t sum = report_sum(in);
+	if (in->n == r->report_n && sum < r->report_sum)
+		p->reports_sent[rep] = 0;
+	if (in->n < r->report_n || (in->n == r->report_n && sum <= r->report_sum))
+		return 0;
+	for (size_t i = 0; in->n == r->report_n && i < PEERS_MAX; i++)
+		if (e->peers[i].up && &e->peers[i] != p && e->peers[i].n_reps > rep)
+			e->peers[i].reports_sent[rep] = 0;
 	r->report_n = in->n;
+	r->report_sum = sum;
 	if (r->peer < 0 || rep == p->rep)
 		set_text(&r->name, in->name);
 	if (in->address.len && r->peer < 0)
