@@ -230,34 +230,42 @@ static void host_was_good(struct net *net, const struct host *host)
 	net->good[0] = *host;
 }
 
-/* May one more stranger come from there? Strangers never take the places of those who are known, and
- * one that dallies makes room for another. */
+/* A stranger that dallies makes room for another. */
+static bool make_room(struct net *net, struct link *slow)
+{
+	if (!slow || ev_now(net->d->loop) - slow->since < STRANGER_STAYS_S)
+		return false;
+	link_why(slow, "it was too slow, and others wait");
+	conn_close(slow->conn, slow->why);
+	link_leave(slow);
+	return true;
+}
+
+/* May one more stranger come from there? Strangers never take the places of those who are known, and who is
+ * known may share its address with some that are not. */
 static bool may_enter(struct net *net, const struct host *host)
 {
 	size_t same = 0, others = 0;
-	struct link *oldest = NULL;
+	struct link *oldest = NULL, *oldest_same = NULL, *oldest_other = NULL;
 	bool good = host_is_good(net, host);
 	for (struct link *l = net->links; l; l = l->next) {
 		if (l->state != LINK_STRANGER || l->local || l->dial)
 			continue;
-		same += host_eq(&l->host, host);
-		if (host_is_good(net, &l->host))
-			continue;
-		others++;
 		oldest = l; /* links stand with the newest first */
+		if (host_eq(&l->host, host)) {
+			same++;
+			oldest_same = l;
+		}
+		if (!host_is_good(net, &l->host)) {
+			others++;
+			oldest_other = l;
+		}
 	}
 	if (same >= (good ? FROM_GOOD_HOST : FROM_HOST))
-		return false;
+		return make_room(net, oldest_same);
 	if (good)
-		return net->strangers[0] < NET_STRANGERS_MAX;
-	if (others < NET_STRANGERS_MAX - FOR_GOOD_HOSTS)
-		return true;
-	if (ev_now(net->d->loop) - oldest->since < STRANGER_STAYS_S)
-		return false;
-	link_why(oldest, "it was too slow, and others wait");
-	conn_close(oldest->conn, oldest->why);
-	link_leave(oldest);
-	return true;
+		return net->strangers[0] < NET_STRANGERS_MAX || make_room(net, oldest);
+	return others < NET_STRANGERS_MAX - FOR_GOOD_HOSTS || make_room(net, oldest_other);
 }
 
 static bool is_owner(uid_t uid)

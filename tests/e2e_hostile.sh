@@ -17,7 +17,7 @@
 #	F33-F35  names that cannot be, odd and reserved ones: here, t_path, t_net, t_scan, e2e_odd_names.sh
 #	F36  ways through symlinks: t_apply, t_root, paths.sh
 #	F56  clients that are slow or hostile servers: t_session, t_commands, t_term, fuzz_screen
-#	F57  the local socket: here, t_session
+#	F57  the local socket: here, e2e_users.sh, t_session
 #	F58, F59  keys and invitations: e2e_trust.sh, t_tls
 #	F60  a peer that deletes all: e2e_held.sh; the read-only role: e2e_trust.sh
 . "$(dirname "$0")/e2e_lib.sh"
