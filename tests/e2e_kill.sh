@@ -97,7 +97,11 @@ ends_at_once() {
 prepare
 before=$(invented)
 fault B "fsync KILL */B"
+kill -STOP "${pid[B]}" # so that all comes at once
 work_on
+A_has_looked() { ask A list --json | grep -q '"path":"larger"'; }
+await 'A to have looked' A_has_looked
+kill -CONT "${pid[B]}"
 await 'B to be killed' is_dead B
 wait "${pid[B]}" 2>/dev/null || :
 for rule in "write KILL */B/.tutti/intents*" "fsync KILL */B/.tutti/intents*" \
@@ -116,8 +120,10 @@ passed 'killed in recovery'
 # 300 new files are told of; half of a large piece of that arrives.
 before=$(invented)
 fault A 'send KILL /?????*'
+kill -STOP "${pid[A]}" # so that it finds them all at once
 mkdir "$work/A/many"
-for i in $(seq 300); do echo "$i" >"$work/A/many/$i"; done
+for i in $(seq 300); do printf '%02000d\n' "$i" >"$work/A/many/$i"; done
+kill -CONT "${pid[A]}"
 await 'A to be killed' is_dead A
 wait "${pid[A]}" 2>/dev/null || :
 unset "pid[A]"

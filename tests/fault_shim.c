@@ -26,6 +26,7 @@
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -311,6 +312,33 @@ ssize_t send(int fd, const void *p, size_t len, int flags)
 		(void)f(fd, p, len / 2, flags);
 		(void)kill(getpid(), SIGKILL);
 	}
+	errno = hit.error ? hit.error : EAGAIN;
+	return -1;
+}
+
+/* Without encryption: all pieces of it together are what is sent. */
+ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
+{
+	static ssize_t (*f)(int, const struct msghdr *, int);
+	struct rule hit;
+	char number[32];
+	size_t len = 0;
+	if (!f)
+		f = (ssize_t(*)(int, const struct msghdr *, int))real("sendmsg");
+	for (size_t i = 0; i < m->msg_iovlen; i++)
+		len += m->msg_iov[i].iov_len;
+	snprintf(number, sizeof(number), "/%zu", len);
+	if (!is_hit(C_SEND, AT_FDCWD, number, &hit))
+		return f(fd, m, flags);
+	size_t left = hit.error < 0 ? len / 2 : 0;
+	for (size_t i = 0; i < m->msg_iovlen && left; i++) {
+		size_t some = m->msg_iov[i].iov_len < left ? m->msg_iov[i].iov_len : left;
+		left -= some;
+		struct iovec part = {m->msg_iov[i].iov_base, some};
+		(void)f(fd, &(struct msghdr){.msg_iov = &part, .msg_iovlen = 1}, flags);
+	}
+	if (hit.error < 0)
+		(void)kill(getpid(), SIGKILL);
 	errno = hit.error ? hit.error : EAGAIN;
 	return -1;
 }
