@@ -22,6 +22,7 @@ struct claim {
 	char base[PATH_CAP]; /* the name, without the parts of conflict copies */
 	bool live;
 	bool taken;          /* by a person, without any doubt */
+	unsigned taken_at;   /* by whom */
 };
 
 /* What an op has put at a path, until its engine hears of that. */
@@ -50,7 +51,8 @@ struct oracle {
 	size_t n_facts;
 	bool evil;         /* somebody lies */
 	bool forgets;      /* tombstones */
-	bool doubt;        /* somebody refused deletions, or lost an index: what was deleted may be back */
+	bool doubt;        /* somebody refused deletions: what was deleted may be back */
+	unsigned lost;     /* bits: who lost an index, and may delete what it does not know to be a peer's as well */
 	bool rolled_back;  /* what was announced may have been forgotten, if it was lost on its way */
 	struct objects before; /* a power loss */
 };
@@ -62,7 +64,7 @@ struct oracle *oracle_new(void)
 
 void oracle_clear(struct oracle *o)
 {
-	o->n_claims = o->written.n = o->removed.n = o->placed.n = o->n_facts = 0;
+	o->n_claims = o->written.n = o->removed.n = o->placed.n = o->n_facts = o->lost = 0;
 	memset(o->durable, 0, sizeof(o->durable));
 	o->gen++;
 	o->evil = o->rolled_back = o->forgets = o->doubt = false;
@@ -223,7 +225,8 @@ void oracle_take(struct sim *s, const struct replica *r, const struct object *ob
 	bool known = is_known_there(r, obj) && strcmp(obj->path, base) == 0; /* of a copy others may not know */
 	for (size_t i = 0; i < o->n_claims; i++)
 		if (o->claims[i].content == obj->content && strcmp(o->claims[i].base, base) == 0) {
-			o->claims[i].taken = o->claims[i].live && known;
+			o->claims[i].taken = o->claims[i].live && known && !(o->lost >> r->at & 1);
+			o->claims[i].taken_at = r->at;
 			o->claims[i].live = false;
 		}
 }
@@ -393,11 +396,14 @@ void oracle_rolled_back(struct sim *s)
 	s->oracle->rolled_back = true;
 }
 
-/* What equals something that was deleted once may be taken for an old file. */
+/* What equals something that was deleted once may be taken for an old file; and what was deleted there may be back,
+ * since the index alone knew. */
 void oracle_index_lost(struct sim *s, const struct replica *r)
 {
 	struct oracle *o = s->oracle;
-	o->doubt = true;
+	for (size_t k = 0; k < o->n_claims; k++)
+		o->claims[k].taken &= o->claims[k].taken_at != r->at;
+	o->lost |= 1u << r->at;
 	for (size_t i = 0; i < r->disk.n; i++) {
 		const struct object *obj = &r->disk.at[i];
 		if (obj->kind != KIND_FILE && obj->kind != KIND_SYMLINK)
@@ -586,6 +592,9 @@ static bool is_back(const struct sim *s, const struct object *obj)
 			return false;
 		c = &o->claims[i];
 	}
+	for (size_t i = 0; i < o->removed.n && o->lost; i++) /* then what was deleted last was no file */
+		if (strcmp(o->removed.at[i], obj->path) == 0)
+			return false;
 	return c && c->taken && !c->live && holds(obj, c->content) && o->puts[c->content % KNOWN_CONTENTS] == 1;
 }
 
