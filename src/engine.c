@@ -457,6 +457,8 @@ void slot_update(struct engine *e, node_t n, struct update *u)
 		s->flags &= (uint16_t)~F_RACY;
 		if (s->kind == KIND_FILE && s->ctime_ns > e->wall_ns - RACY_NS)
 			s->flags |= F_RACY;
+		if (s->kind != KIND_FILE)
+			s->doubt = false;
 		if (s->kind != KIND_DIR) {
 			leftover_set(e, s, false);
 			e->unwatched -= (s->flags & F_UNWATCHED) != 0;
@@ -1191,6 +1193,7 @@ int engine_load(struct engine *e, struct bytes path, struct bytes record)
 	e->loading = false;
 	s = slot_of(e, n);
 	s->flags = (uint16_t)((s->flags & (uint16_t)~RECORD_FLAGS) | (flags & RECORD_FLAGS));
+	s->doubt = (s->flags & F_RACY) != 0;
 	if (n_fields == RECORD_FIELDS_WANT && !s->want)
 		want_force(e, n); /* only the disk differed */
 	if (s->want)

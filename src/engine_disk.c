@@ -200,6 +200,7 @@ static bool look_batch(struct engine *e, struct queue *q, bool fresh)
 		s->read = false;
 	}
 	free(at);
+	j->asked_ns = e->wall_ns;
 	e->action = (struct action){.type = ACT_LOOK, .job = j->id, .looks = e->act_looks, .n = n};
 	return true;
 }
@@ -902,7 +903,14 @@ static void look_failed(struct engine *e, node_t n, int error, uint32_t walk)
 	}
 }
 
-static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk)
+/* Was it read within the step of the clock in which it was last changed? Then that may happen once more. */
+static bool read_at_once(const struct engine *e, const struct look *l, int64_t asked_ns)
+{
+	return l->found.kind == KIND_FILE && l->found.ctime_ns <= e->wall_ns &&
+	       l->found.ctime_ns > asked_ns - GRANULE_NS;
+}
+
+static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk, int64_t asked_ns)
 {
 	struct slot *s = slot_of(e, n);
 	s->flags &= (uint16_t)~F_LOOKING;
@@ -940,6 +948,7 @@ static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk
 		bool other_dir = was_dir && s->stamp != l->found.stamp;
 		if (s->want && s->want->sure == ASKED)
 			s->want->sure = SURE; /* unless it is a change */
+		bool was_read = !l->unchanged;
 		const struct head *known = shown_head(e, n);
 		if (l->unchanged && known && l->found.mode != s->mode) {
 			/* Changed right after it was looked at, within one step of the clock. */
@@ -952,6 +961,8 @@ static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk
 		} else if (local_found(e, n, &l->found)) {
 			walk_changed(e, walk);
 		}
+		if (was_read)
+			slot_of(e, n)->doubt = read_at_once(e, l, asked_ns);
 		bool is_dir = l->found.kind == KIND_DIR;
 		if (!is_dir)
 			found_unread(e, n, false);
@@ -976,11 +987,12 @@ void engine_looked(struct engine *e, uint64_t job, struct look *looks, size_t n)
 		e->rehash_job = 0;
 	node_t *nodes = j->nodes;
 	uint32_t *walks = j->walks;
+	int64_t asked_ns = j->asked_ns;
 	j->nodes = NULL;
 	j->walks = NULL;
 	job_end(e, j);
 	for (size_t i = 0; i < n; i++) {
-		looked_one(e, nodes[i], &looks[i], walks[i]);
+		looked_one(e, nodes[i], &looks[i], walks[i], asked_ns);
 		walk_sub(e, walks[i]);
 		free(looks[i].found.target);
 		looks[i].found.target = NULL;
@@ -1012,6 +1024,15 @@ static void look_later(struct engine *e, node_t n, uint64_t due_ms)
 	nodemap_put(&e->busy_due, n, due_ms);
 	if (!armed)
 		timer_add(e, due_ms, n, TIMER_LOOK);
+}
+
+void read_again(struct engine *e, node_t n)
+{
+	int64_t age_ns = e->wall_ns - slot_of(e, n)->ctime_ns;
+	if (age_ns < 0 || age_ns >= GRANULE_NS)
+		queue_look(e, n, 0, true);
+	else if (!nodemap_get(&e->busy_due, n)) /* else it is looked at when its writer rests */
+		look_later(e, n, e->mono_ms + GRANULE_MS);
 }
 
 void engine_hint(struct engine *e, node_t dir, struct bytes name, enum hint what)

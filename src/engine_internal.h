@@ -44,6 +44,8 @@
 #define INLINE_MAX (16u << 10)        /* contents up to here travel with their entry */
 #define DATA_HELD_MAX (32u << 20)     /* such contents in memory before peers are not read any more */
 #define RACY_NS 2000000000            /* stamps this fresh are looked at again by the next walk */
+#define GRANULE_MS 20                 /* and those before something takes their file away: a clock's step is less */
+#define GRANULE_NS (GRANULE_MS * INT64_C(1000000))
 #define CREATED_WAIT_MS 40            /* a new file whose writer has not closed it */
 #define QUIET_MS 2000                 /* an open file that rests this long is looked at */
 #define CEILING_MS 30000              /* an open file that never rests is looked at */
@@ -142,6 +144,7 @@ struct slot {
 	bool replaced : 1;      /* and shows something else there */
 	uint8_t going : 2;      /* enum going */
 	bool told_again : 1;    /* a tombstone that was announced once more, to no avail so far */
+	bool doubt : 1;         /* read so soon after its last change that another one need not show */
 	bool unread : 1;        /* the first walk of the index could not read it */
 };
 
@@ -285,6 +288,7 @@ struct job {
 	uint8_t hash[HASH_SIZE];    /* FETCH */
 	uint64_t size;
 	bool fresh, cancelled;
+	int64_t asked_ns;           /* LOOK: wall time when it began */
 };
 
 struct walk {
@@ -557,6 +561,7 @@ const char *error_text(int error); /* of a negative errno, for people */
 
 void queue_look(struct engine *e, node_t n, uint32_t walk, bool fresh);
 void queue_glance(struct engine *e, node_t n); /* a look that believes the stamps */
+void read_again(struct engine *e, node_t n); /* a look at what is in doubt: it is not, then */
 #define WALK_TRUSTS UINT32_MAX /* a list that believes the stamps of what was applied just now */
 void queue_list(struct engine *e, node_t n, uint32_t walk);
 bool next_list(struct engine *e);

@@ -509,7 +509,7 @@ static bool is_sure(struct engine *e, node_t n)
 		retry_later(e, n);
 	} else {
 		s->want->sure = ASKED;
-		queue_glance(e, n);
+		(s->doubt ? read_again : queue_glance)(e, n);
 	}
 	return false;
 }
@@ -633,6 +633,21 @@ static bool being_fetched(const struct engine *e, const uint8_t *hash)
 	return false;
 }
 
+/*
+ * May what shows at n be taken away? What was read at once after it had been written could have been written once
+ * more within the same step of the clock, and would look the same: it is read again first.
+ */
+static bool is_settled(struct engine *e, node_t n)
+{
+	const struct slot *s = slot_of(e, n);
+	if (!s->doubt || nodemap_get(&e->unreadable, n) || MUTANT(STAMPS_SUFFICE))
+		return true;
+	slot_phase(e, n, PHASE_WAITING);
+	if (!(s->flags & F_BUSY)) /* else the look at its end plans again */
+		read_again(e, n);
+	return false;
+}
+
 static void plan_removal(struct engine *e, node_t n, bool removals)
 {
 	struct slot *s = slot_of(e, n);
@@ -650,7 +665,8 @@ static void plan_removal(struct engine *e, node_t n, bool removals)
 		return;
 	}
 	if (s->kind != KIND_DIR) {
-		batch_add(e, n, OP_DELETE);
+		if (is_settled(e, n))
+			batch_add(e, n, OP_DELETE);
 	} else if (has_children(e, n)) {
 		slot_phase(e, n, PHASE_WAITING);
 	} else {
@@ -661,6 +677,8 @@ static void plan_removal(struct engine *e, node_t n, bool removals)
 /* Can n be put at its name by this batch, which its folders may have filled? If not, it comes back. */
 static bool place_ready(struct engine *e, node_t n)
 {
+	if (!is_settled(e, n))
+		return false;
 	bool ready = parent_ready(e, n) && (slot_of(e, n)->kind != KIND_DIR || !has_children(e, n));
 	if (!ready)
 		slot_phase(e, n, PHASE_WAITING);
@@ -1106,6 +1124,10 @@ static void op_done(struct engine *e, struct job_op *jo, const struct op *op)
 	const struct head *w = winner_of(e, n, &jo->target);
 	rep_t author = newest_author(old, &jo->target, w);
 	bool was_conflict = old->n_heads > 1;
+	if (jo->from != NODE_NONE)
+		s->doubt = slot_of(e, jo->from)->doubt;
+	else if (jo->type != OP_META) /* a date that another machine gave shows the next change */
+		s->doubt = w && w->dot.rep == 0 && w->mtime > op->found.ctime_ns - GRANULE_NS;
 	struct update u = {.what = UPDATE_FACTS,
 	                   .facts = {op->found.stamp, op->found.ctime_ns, op->found.mode, op->found.kind}};
 	if (!state_eq(&jo->target, old)) {

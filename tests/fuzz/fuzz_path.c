@@ -56,8 +56,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			/* Conflict parts never pile up. (A name that was cut inside a character may be cut
 			 * elsewhere the second time.) */
 			struct buf again = {0};
-			path_conflict_name(&again, name, "0123abcd", counter, (unsigned)(counter % (CONFLICT_ZEROS_MAX + 1)));
-			MUST(again.len <= copy.len + counter % (CONFLICT_ZEROS_MAX + 1));
+			unsigned zeros = (unsigned)(counter % (CONFLICT_ZEROS_MAX + 1));
+			path_conflict_name(&again, name, "0123abcd", counter, zeros);
+			MUST(again.len <= copy.len + zeros);
 			buf_release(&again);
 		}
 	}

@@ -68,7 +68,7 @@ void tell_time(struct sim *s, struct replica *r)
 int64_t now_of(struct sim *s, const struct replica *r)
 {
 	int64_t now = ++s->wall_ns + r->skew_ns;
-	return r->coarse ? now - now % 4000000 : now;
+	return r->coarse ? now - (now + r->at) % 4000000 : now; /* no two machines step at the same moment */
 }
 
 void wake(struct replica *r)
