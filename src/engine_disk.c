@@ -918,6 +918,7 @@ static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk
 		if (is_first(e, walk))
 			queue_look(e, n, walk, false); /* when the root is back */
 		move_left(e, n);
+		plan(e, n); /* then, too, since it may have waited for this look */
 		return;
 	}
 	if (s->flags & (F_JOB | F_LOOK_AGAIN) && !l->glance)
