@@ -391,6 +391,8 @@ static bool copies_asked(struct engine *e, node_t n, bool plan_them)
 		if (q == NODE_NONE || !state_find(target_of(e, q), losers[i]->dot))
 			continue;
 		nodemap_put(&e->origin, q, n);
+		if (slot_of(e, q)->missing && !MUTANT(MISSING_COPY))
+			continue; /* it is to be deleted, perhaps: no other head can rely on it */
 		seen[n_seen++] = losers[i];
 		if (!state_find(have_of(e, q), losers[i]->dot)) {
 			if (plan_them)

@@ -23,7 +23,8 @@
 	X(FOUND_STAYS, "found-stays")       /* what was found when an index was lost is a change */ \
 	X(FOUND_NOWHERE, "found-nowhere")   /* of two who found it each adopts the other's */ \
 	X(COPY_NAME_FREE, "copy-name-free") /* a folder has the name of a copy: there is none */ \
-	X(STAMPS_SUFFICE, "stamps-suffice") /* what looks as it did is taken away unread */
+	X(STAMPS_SUFFICE, "stamps-suffice") /* what looks as it did is taken away unread */ \
+	X(MISSING_COPY, "missing-copy") /* a copy that is not there any more stands for other heads */
 
 enum mutant {
 	MUTANT_NONE,
