@@ -935,6 +935,9 @@ static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk
 		return;
 	}
 	bool move = nodemap_get(&e->moved_dir, n) != NULL;
+	const uint64_t *origin = nodemap_get(&e->origin, n);
+	if (origin)
+		plan(e, (node_t)*origin); /* it may wait to know whether its copy is there */
 	if (!l->error && l->found.kind == KIND_MOUNT) {
 		if (s->kind == KIND_DIR)
 			l->error = -EXDEV; /* what was there is hidden, not gone */

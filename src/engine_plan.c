@@ -394,6 +394,8 @@ static bool copies_asked(struct engine *e, node_t n, bool plan_them)
 		if (slot_of(e, q)->missing && !MUTANT(MISSING_COPY))
 			continue; /* it is to be deleted, perhaps: no other head can rely on it */
 		seen[n_seen++] = losers[i];
+		if (slot_of(e, q)->flags & (F_LOOKING | F_LOOK_QUEUED) && !MUTANT(MISSING_COPY))
+			ready = false; /* is it there still? The look plans n again */
 		if (!state_find(have_of(e, q), losers[i]->dot)) {
 			if (plan_them)
 				plan(e, q);
