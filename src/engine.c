@@ -45,12 +45,11 @@ bool queue_pop(struct queue *q, struct queue_item *out)
 	return true;
 }
 
-bool queue_pop_last(struct queue *q, struct queue_item *out)
+struct queue_item queue_take(struct queue *q, size_t i)
 {
-	if (!q->n)
-		return false;
-	*out = q->items[q->head + --q->n];
-	return true;
+	struct queue_item *at = q->items + q->head + i, it = *at;
+	memmove(at, at + 1, (--q->n - i) * sizeof(*at));
+	return it;
 }
 
 void queue_release(struct queue *q)
@@ -450,6 +449,8 @@ void slot_update(struct engine *e, node_t n, struct update *u)
 	}
 	if (u->what & UPDATE_FACTS) {
 		e->n_shown += (uint64_t)is_ours(u->facts.kind) - (uint64_t)is_ours(s->kind);
+		if (was_dir && u->facts.kind == KIND_DIR && u->facts.stamp != s->stamp && !MUTANT(ANY_FOLDER))
+			s->below = true; /* another folder */
 		s->kind = u->facts.kind;
 		s->mode = u->facts.mode;
 		s->stamp = u->facts.stamp;
@@ -490,7 +491,8 @@ void slot_update(struct engine *e, node_t n, struct update *u)
 		state_release(&dropped->target);
 		want_discard(e, dropped);
 		free(dropped);
-		problem_set(e, 0, n, NULL);
+		if (!nodemap_get(&e->unreadable, n))
+			problem_set(e, 0, n, NULL);
 	}
 	if (u->what & UPDATE_HAVE)
 		s->told_again = false;
@@ -988,7 +990,8 @@ void engine_free(struct engine *e)
 	                          &e->no_holder, &e->unstored};
 	for (size_t i = 0; i < ARRAY_LEN(queues); i++)
 		queue_release(queues[i]);
-	struct nodemap *maps[] = {&e->busy, &e->busy_due, &e->unreadable, &e->origin, &e->reopened, &e->moved_dir};
+	struct nodemap *maps[] = {&e->busy, &e->busy_due, &e->unreadable, &e->walk_later, &e->origin,
+	                          &e->reopened, &e->moved_dir};
 	for (size_t i = 0; i < ARRAY_LEN(maps); i++)
 		nodemap_release(maps[i]);
 	struct buf *bufs[] = {&e->scratch, &e->text, &e->rep_text};

@@ -46,17 +46,33 @@ static bool is_first(struct engine *e, uint32_t walk)
 	return w && w->first;
 }
 
+/* The look that is to come is of this walk as well: it goes on below, and waits for it. If another walk waits
+ * there already, it is left to that. */
+static void look_for_walk(struct engine *e, node_t n, uint32_t walk)
+{
+	if (!walk || MUTANT(ANY_FOLDER))
+		return;
+	if (nodemap_get(&e->walk_later, n)) {
+		if (is_first(e, walk))
+			found_unread(e, n, true);
+		return;
+	}
+	walk_add(e, walk);
+	nodemap_put(&e->walk_later, n, walk);
+}
+
 static void look_soon(struct engine *e, node_t n, uint32_t walk, bool fresh)
 {
 	struct slot *s = slot_of(e, n);
-	if (s->flags & (F_LOOKING | F_JOB | F_LOOK_QUEUED) && is_first(e, walk))
-		found_unread(e, n, true); /* that walk will not wait for it */
 	if (s->flags & (F_LOOKING | F_JOB)) { /* what it saw might be older than what the job does */
 		s->flags |= F_LOOK_AGAIN;
+		look_for_walk(e, n, walk);
 		return;
 	}
-	if (s->flags & F_LOOK_QUEUED)
+	if (s->flags & F_LOOK_QUEUED) {
+		look_for_walk(e, n, walk);
 		return;
+	}
 	held_look(e);
 	s->flags |= F_LOOK_QUEUED;
 	walk_add(e, walk);
@@ -81,18 +97,31 @@ void queue_list(struct engine *e, node_t n, uint32_t walk)
 	queue_push(&e->lists, n, walk);
 }
 
-static uint32_t walk_node(struct engine *e, node_t n)
+static uint32_t walk_new(struct engine *e, node_t n)
 {
 	bool first = slot_of(e, n)->unread;
 	GROW(e->walks, e->walks_cap, e->n_walks + 1);
 	if (++e->next_walk == 0)
 		e->next_walk = 1;
 	e->walks[e->n_walks++] = (struct walk){.id = e->next_walk, .node = n, .first = first};
-	if (n == NODE_ROOT)
-		queue_list(e, n, e->next_walk);
-	else
-		queue_look(e, n, e->next_walk, false);
 	return e->next_walk;
+}
+
+static uint32_t walk_node(struct engine *e, node_t n)
+{
+	uint32_t walk = walk_new(e, n);
+	if (n == NODE_ROOT)
+		queue_list(e, n, walk);
+	else
+		queue_look(e, n, walk, false);
+	return walk;
+}
+
+/* A walk goes on in a folder that was just seen. */
+static void walk_below(struct engine *e, node_t n, uint32_t walk)
+{
+	slot_of(e, n)->below = false;
+	queue_list(e, n, walk);
 }
 
 uint64_t engine_walk(struct engine *e, struct bytes path)
@@ -154,10 +183,31 @@ bool next_walked(struct engine *e)
 	return false;
 }
 
+static bool being_listed(const struct engine *e, node_t n)
+{
+	for (size_t i = 0; i < e->n_jobs; i++)
+		if (e->jobs[i].type == JOB_LIST && e->jobs[i].nodes[0] == n)
+			return true;
+	return false;
+}
+
+/* The last that was queued, but no folder twice at once: what was seen last is to be told last. */
+static bool list_to_do(struct engine *e, struct queue_item *out)
+{
+	struct queue *q = &e->lists;
+	for (size_t i = q->n; i-- > 0; ) {
+		if (being_listed(e, q->items[q->head + i].node))
+			continue;
+		*out = queue_take(q, i);
+		return true;
+	}
+	return false;
+}
+
 bool next_list(struct engine *e)
 {
 	struct queue_item it;
-	if (e->halted || e->n_type[JOB_LIST] >= LIST_JOBS_MAX || !queue_pop_last(&e->lists, &it))
+	if (e->halted || e->n_type[JOB_LIST] >= LIST_JOBS_MAX || !list_to_do(e, &it))
 		return false;
 	struct job *j = job_new(e, JOB_LIST, 1);
 	j->nodes[0] = it.node;
@@ -631,8 +681,7 @@ void engine_moved(struct engine *e, node_t from_dir, struct bytes from, node_t t
 	node_t b = add_child(e, to_dir, to);
 	if (a == NODE_NONE || slot_of(e, a)->kind == KIND_ABSENT || slot_of(e, a)->flags & F_JOB) {
 		engine_hint(e, to_dir, to, HINT_CHANGED);
-		if (a != NODE_NONE)
-			engine_hint(e, from_dir, from, HINT_GONE);
+		engine_hint(e, from_dir, from, HINT_GONE);
 		return;
 	}
 	nodemap_remove(&e->busy_due, b);
@@ -645,7 +694,7 @@ void engine_moved(struct engine *e, node_t from_dir, struct bytes from, node_t t
 		queue_look(e, a, 0, true);
 		return;
 	}
-	slot_of(e, a)->left = true;
+	slot_of(e, a)->below = true; /* if it is there again, nobody has watched it */
 	GROW(e->moves, e->moves_cap, e->n_moves + 1);
 	e->moves[e->n_moves] = (struct move){a, b, 1};
 	const uint64_t *earlier = nodemap_get(&e->moved_dir, b);
@@ -702,6 +751,7 @@ static void known_still(struct engine *e, node_t n)
 {
 	held_found(e, n);
 	slot_busy(e, n, false);
+	nodemap_remove(&e->unreadable, n);
 	if (!slot_of(e, n)->want)
 		problem_set(e, 0, n, NULL);
 }
@@ -718,7 +768,9 @@ static void item_listed(struct engine *e, node_t dir, const struct listed *it, u
 	const struct found *f = &it->found;
 	struct found moved;
 	if (s->flags & F_JOB) { /* which may end without a look at it */
-		if (s->kind != f->kind || s->stamp != f->stamp)
+		if (walk && f->kind == KIND_DIR)
+			queue_look(e, n, walk, false); /* the job may know this folder by then, but not what is below */
+		else if (s->kind != f->kind || s->stamp != f->stamp)
 			queue_glance(e, n);
 		return;
 	}
@@ -731,13 +783,16 @@ static void item_listed(struct engine *e, node_t dir, const struct listed *it, u
 				nodemap_put(&e->moved_dir, n, move_value(index, was));
 			}
 		}
-		if (s->kind != KIND_DIR || s->stamp != f->stamp || s->mode != f->mode || s->missing)
+		if (s->kind != KIND_DIR || s->stamp != f->stamp || s->mode != f->mode || s->missing ||
+		    (s->below && !walk))
 			queue_look(e, n, walk, walk == 0);
-		else if (walk || nodemap_get(&e->moved_dir, n))
-			queue_list(e, n, walk);
+		else if (walk)
+			walk_below(e, n, walk);
+		else if (nodemap_get(&e->moved_dir, n))
+			queue_list(e, n, 0);
 		return;
 	}
-	if (s->kind == f->kind && s->stamp == f->stamp && s->ctime_ns == f->ctime_ns &&
+	if (s->kind == f->kind && s->stamp == f->stamp && s->ctime_ns == f->ctime_ns && !s->missing &&
 	    (s->mode == f->mode || f->kind != KIND_FILE) && (trusts || !(s->flags & F_RACY))) {
 		if (!(s->flags & (F_LOOKING | F_LOOK_QUEUED | F_BUSY)))
 			known_still(e, n);
@@ -766,15 +821,16 @@ static void unreadable(struct engine *e, node_t n, int error, uint32_t walk)
 	if (delay > RETRY_MAX_MS)
 		delay = RETRY_MAX_MS;
 	nodemap_put(&e->unreadable, n, delay);
+	slot_of(e, n)->below = slot_of(e, n)->kind == KIND_DIR;
 	timer_add(e, e->mono_ms + delay, n, TIMER_REREAD);
 	problem_set(e, 0, n, error_text(error));
 }
 
 void reread_timer(struct engine *e, node_t n)
 {
-	if (!problem_get(e, 0, n))
-		nodemap_remove(&e->unreadable, n);
-	else if (slot_of(e, n)->kind == KIND_DIR || n == NODE_ROOT || slot_of(e, n)->unread)
+	if (!nodemap_get(&e->unreadable, n))
+		return; /* it could be read meanwhile */
+	if (slot_of(e, n)->kind == KIND_DIR || n == NODE_ROOT || slot_of(e, n)->unread)
 		walk_node(e, n);
 	else
 		queue_look(e, n, 0, false);
@@ -839,6 +895,7 @@ void engine_listed(struct engine *e, uint64_t job, int error, const struct liste
 		if (unwatched && e->unwatched == 1)
 			e->unwatched_due_ms = e->mono_ms + UNWATCHED_MS;
 	}
+	nodemap_remove(&e->unreadable, dir);
 	if (!s->want)
 		problem_set(e, 0, dir, NULL);
 	if (s->leftover && !n)
@@ -915,7 +972,7 @@ static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk
 	struct slot *s = slot_of(e, n);
 	s->flags &= (uint16_t)~F_LOOKING;
 	if (e->halted) {
-		if (is_first(e, walk))
+		if (is_first(e, walk) || nodemap_get(&e->walk_later, n))
 			queue_look(e, n, walk, false); /* when the root is back */
 		move_left(e, n);
 		plan(e, n); /* then, too, since it may have waited for this look */
@@ -925,8 +982,7 @@ static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk
 		s->read = true; /* as this one should have done */
 	if (s->flags & F_JOB) {
 		s->flags |= F_LOOK_AGAIN; /* the job's end looks */
-		if (is_first(e, walk))
-			found_unread(e, n, true);
+		look_for_walk(e, n, walk);
 		return;
 	}
 	if (s->flags & F_LOOK_AGAIN) {
@@ -934,22 +990,24 @@ static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk
 		look_soon(e, n, walk, walk == 0);
 		return;
 	}
-	bool move = nodemap_get(&e->moved_dir, n) != NULL;
 	const uint64_t *origin = nodemap_get(&e->origin, n);
 	if (origin)
 		plan(e, (node_t)*origin); /* it may wait to know whether its copy is there */
+	const uint64_t *waits = nodemap_get(&e->walk_later, n);
+	uint32_t later = waits ? (uint32_t)*waits : 0;
+	nodemap_remove(&e->walk_later, n);
+	bool move = nodemap_get(&e->moved_dir, n) != NULL, listed = false;
 	if (!l->error && l->found.kind == KIND_MOUNT) {
 		if (s->kind == KIND_DIR)
 			l->error = -EXDEV; /* what was there is hidden, not gone */
 		l->found.kind = KIND_OTHER;
 	}
 	if (l->error) {
-		look_failed(e, n, l->error, walk);
+		look_failed(e, n, l->error, walk ? walk : later);
 		plan(e, n);
 	} else {
 		nodemap_remove(&e->busy, n);
 		bool was_dir = s->kind == KIND_DIR && !s->missing;
-		bool other_dir = was_dir && s->stamp != l->found.stamp;
 		if (s->want && s->want->sure == ASKED)
 			s->want->sure = SURE; /* unless it is a change */
 		bool was_read = !l->unchanged;
@@ -963,24 +1021,27 @@ static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk
 			known_still(e, n);
 			plan(e, n);
 		} else if (local_found(e, n, &l->found)) {
-			walk_changed(e, walk);
+			walk_changed(e, walk ? walk : later);
 		}
 		if (was_read)
 			slot_of(e, n)->doubt = read_at_once(e, l, asked_ns);
-		bool is_dir = l->found.kind == KIND_DIR;
-		if (!is_dir)
+		if (l->found.kind != KIND_DIR) {
+			nodemap_remove(&e->unreadable, n);
 			found_unread(e, n, false);
-		/* it may be another one, readable now, or back: what is below was not seen */
-		if (is_dir && was_dir && !walk &&
-		    (other_dir || slot_of(e, n)->left || problem_get(e, 0, n)))
-			walk_node(e, n);
-		slot_of(e, n)->left = false;
-		if (is_dir && (walk || !was_dir || move)) {
-			queue_list(e, n, walk);
-			return;
+		} else {
+			if (!walk && !later && was_dir && slot_of(e, n)->below)
+				walk = walk_new(e, n);
+			listed = walk || later || !was_dir || move;
+			if (listed && (walk || !later))
+				walk_below(e, n, walk);
+			if (later && later != walk)
+				walk_below(e, n, later);
 		}
+		slot_of(e, n)->below = false;
 	}
-	move_left(e, n); /* the moved folder has gone on, or is none any more */
+	if (!listed)
+		move_left(e, n); /* the moved folder has gone on, or is none any more */
+	walk_sub(e, later);
 }
 
 void engine_looked(struct engine *e, uint64_t job, struct look *looks, size_t n)
@@ -1081,7 +1142,7 @@ void engine_hint(struct engine *e, node_t dir, struct bytes name, enum hint what
 	case HINT_GONE:
 		nodemap_remove(&e->busy_due, n);
 		nodemap_remove(&e->busy, n);
-		slot_of(e, n)->left = slot_of(e, n)->kind == KIND_DIR;
+		slot_of(e, n)->below = slot_of(e, n)->kind == KIND_DIR;
 		queue_glance(e, n);
 		break;
 	case HINT_LIST:

@@ -187,9 +187,10 @@ bool held_missing(struct engine *e, node_t n, bool replaced)
 	if (s->kind == KIND_DIR) {
 		for (node_t c = tree_first_child(e->tree, n); c != NODE_NONE;
 		     c = tree_next_sibling(e->tree, c)) {
-			if (slot_of(e, c)->flags & F_JOB)
+			if (slot_of(e, c)->flags & F_JOB) {
 				slot_of(e, c)->flags |= F_LOOK_AGAIN;
-			else if (slot_of(e, c)->kind != KIND_ABSENT)
+				slot_of(e, c)->below = true;
+			} else if (slot_of(e, c)->kind != KIND_ABSENT)
 				any |= held_missing(e, c, false);
 		}
 	}

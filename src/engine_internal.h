@@ -139,7 +139,7 @@ struct slot {
 	uint8_t n_held;
 	bool read : 1;          /* the queued look must read the content, whatever the stamps say */
 	bool leftover : 1;      /* a deleted folder that stays for what is not carried in it */
-	bool left : 1;          /* a folder that left: if it is there again, nobody watches it */
+	bool below : 1;         /* a folder: what is in it is not known to be what was last seen there */
 	bool missing : 1;       /* the disk does not show it any more, and that is no event yet */
 	bool replaced : 1;      /* and shows something else there */
 	uint8_t going : 2;      /* enum going */
@@ -169,7 +169,7 @@ struct queue {
 
 void queue_push(struct queue *q, node_t node, uint32_t walk);
 bool queue_pop(struct queue *q, struct queue_item *out);
-bool queue_pop_last(struct queue *q, struct queue_item *out);
+struct queue_item queue_take(struct queue *q, size_t i); /* the i-th from the front, i < n */
 void queue_release(struct queue *q);
 
 struct timer {
@@ -367,6 +367,7 @@ struct engine {
 	struct nodemap busy;        /* node -> first time it was seen being written, ms */
 	struct nodemap busy_due;    /* node -> when it is looked at, ms */
 	struct nodemap unreadable;  /* node -> ms until it is tried again, the last time */
+	struct nodemap walk_later;  /* node -> walk that found it busy: its next look is of that walk as well */
 	struct nodemap origin;      /* conflict copy -> the path that it belongs to */
 	struct nodemap reopened;    /* engine_reopened(): -> the number of the call that said so last */
 	uint64_t reopenings;

@@ -312,6 +312,10 @@ static void copy_withdraw(struct engine *e, node_t q)
 	slot_update(e, q, &u);
 	if (slot_of(e, q)->want)
 		slot_of(e, q)->want->derived = (struct dot){0}; /* once is enough */
+	if (origin) { /* who waited for it does so no more */
+		plan(e, (node_t)*origin);
+		plan_copies(e, (node_t)*origin);
+	}
 }
 
 static bool content_in(const struct head *const *seen, size_t n, const struct head *h)
@@ -397,7 +401,8 @@ static bool copies_asked(struct engine *e, node_t n, bool plan_them)
 		if (slot_of(e, q)->flags & (F_LOOKING | F_LOOK_QUEUED) && !MUTANT(MISSING_COPY))
 			ready = false; /* is it there still? The look plans n again */
 		if (!state_find(have_of(e, q), losers[i]->dot)) {
-			if (plan_them)
+			const uint64_t *origin = nodemap_get(&e->origin, n);
+			if (plan_them && !(origin && *origin == q)) /* names can be such that each is a copy of the other */
 				plan(e, q);
 			ready = false;
 		}
@@ -503,7 +508,7 @@ static bool is_sure(struct engine *e, node_t n)
 	bool any = false;
 	for (uint16_t i = 0; i < target->n_heads; i++)
 		any |= !state_find(have_of(e, n), target->heads[i].dot);
-	if (!any || s->want->sure == SURE)
+	if (!any || s->want->sure == SURE || MUTANT(SHOWN_ONCE))
 		return true;
 	slot_phase(e, n, PHASE_WAITING);
 	if (s->flags & F_BUSY)
@@ -1161,6 +1166,8 @@ static void op_done(struct engine *e, struct job_op *jo, const struct op *op)
 		emit_change(e, EVENT_RECEIVED, n, author, before, shown_now(e, n));
 	if (!was_conflict && have_of(e, n)->n_heads > 1)
 		emit(e, EVENT_CONFLICT, n, author, NULL);
+	if (slot_of(e, n)->below)
+		slot_of(e, n)->flags |= F_LOOK_AGAIN; /* another folder came under the name meanwhile */
 	if (jo->type == OP_MKDIR)
 		queue_list(e, n, WALK_TRUSTS); /* sets the watch, and sees what somebody put there meanwhile */
 	plan_around(e, n);

@@ -24,7 +24,9 @@
 	X(FOUND_NOWHERE, "found-nowhere")   /* of two who found it each adopts the other's */ \
 	X(COPY_NAME_FREE, "copy-name-free") /* a folder has the name of a copy: there is none */ \
 	X(STAMPS_SUFFICE, "stamps-suffice") /* what looks as it did is taken away unread */ \
-	X(MISSING_COPY, "missing-copy") /* a copy that is not there any more stands for other heads */
+	X(MISSING_COPY, "missing-copy") /* a copy that is not there any more stands for other heads */ \
+	X(SHOWN_ONCE, "shown-once")         /* what showed before it was heard of shows still */ \
+	X(ANY_FOLDER, "any-folder")         /* another folder is taken for the one that was there */
 
 enum mutant {
 	MUTANT_NONE,

@@ -143,6 +143,7 @@ change() { # WORD AT PATH REST
 	mkdir) mkdir "$file" ;;
 	link) ln -sfT "to-${what#c}" "$file" ;;
 	rename) mv -T "$file" "$root/$what" ;;
+	swap) "$TUTTI_BUILD/tests/odd_writer" swap "$file" "$root/$what" 1 ;;
 	remove) rm -r "$file" ;;
 	recreate) rm "$file" && content "${what#c}" >"$file" ;;
 	copy) cp "$file" "$root/$what" ;;

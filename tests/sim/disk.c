@@ -122,6 +122,22 @@ void disk_move(struct replica *r, const char *from, const char *to, int64_t ctim
 	move(&r->disk, from, to, ctime);
 }
 
+static void swap(struct objects *d, const char *a, const char *b, int64_t ctime)
+{
+	static const char aside[] = "/"; /* no user's path */
+	move(d, a, aside, ctime);
+	move(d, b, a, ctime);
+	move(d, aside, b, ctime);
+}
+
+void disk_swap(struct replica *r, const char *a, const char *b, int64_t ctime)
+{
+	struct change *c = journal(r, CHANGE_SWAP, disk_find(&r->disk, a));
+	memcpy(c->to, b, strlen(b) + 1);
+	c->object.ctime = ctime;
+	swap(&r->disk, a, b, ctime);
+}
+
 void disk_meta(struct replica *r, struct object *o)
 {
 	journal(r, CHANGE_META, o);
@@ -186,6 +202,10 @@ static void replay(struct objects *d, const struct change *c)
 		move(d, c->object.path, c->to, c->object.ctime);
 		break;
 	}
+	case CHANGE_SWAP:
+		if (same && disk_find(d, c->to))
+			swap(d, c->object.path, c->to, c->object.ctime);
+		break;
 	case CHANGE_META:
 		if (same) {
 			o->mode = c->object.mode;

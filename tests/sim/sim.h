@@ -56,6 +56,7 @@ typedef uint32_t content_t;
 	X(MKDIR, "mkdir", "ap")                                                                    \
 	X(LINK, "link", "apc")        /* a symlink, or a new target */                             \
 	X(RENAME, "rename", "apq")    /* replaces a file at q */                                   \
+	X(SWAP, "swap", "apq")        /* two names change places */                                \
 	X(REMOVE, "remove", "ap")     /* with all below */                                         \
 	X(RECREATE, "recreate", "apc")/* deleted and made anew, with the same inode number */      \
 	X(COPY, "copy", "apq")                                                                     \
@@ -164,8 +165,8 @@ struct objects {
 
 /* A change of names since all of them were durable. */
 struct change {
-	enum { CHANGE_PUT, CHANGE_DEL, CHANGE_MOVE, CHANGE_META } type;
-	struct object object; /* as it was put; of DEL, MOVE and META what it is about */
+	enum { CHANGE_PUT, CHANGE_DEL, CHANGE_MOVE, CHANGE_SWAP, CHANGE_META } type;
+	struct object object; /* as it was put; of the others what it is about */
 	char to[PATH_CAP];
 };
 
@@ -292,6 +293,7 @@ bool disk_empty(const struct objects *d, const char *dir);
 struct object *disk_put(struct replica *r, const struct object *o);
 void disk_del(struct replica *r, struct object *o);
 void disk_move(struct replica *r, const char *from, const char *to, int64_t ctime);
+void disk_swap(struct replica *r, const char *a, const char *b, int64_t ctime);
 void disk_meta(struct replica *r, struct object *o);
 void disk_sync(struct replica *r);                          /* all names */
 void disk_sync_data(struct replica *r, struct object *o);   /* one file's content */

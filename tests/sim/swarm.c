@@ -46,7 +46,7 @@ static void change(struct swarm *w, enum what what, unsigned at, const char *pat
 {
 	struct step *st = add(w, what, at);
 	memcpy(st->path, path, strlen(path) + 1);
-	if (what == DO_RENAME || what == DO_COPY)
+	if (what == DO_RENAME || what == DO_SWAP || what == DO_COPY)
 		memcpy(st->to, to, strlen(to) + 1);
 	st->content = any_content(w);
 	st->n = any(w, 2) ? 0600 : 0644;

@@ -127,36 +127,70 @@ static void remove_all(struct sim *s, struct replica *r, const char *path)
 	remove_one(s, r, disk_find(&r->disk, path));
 }
 
+/* All at or below that path has another name now, or is to get one. */
+static void leaves(struct sim *s, struct replica *r, const char *path)
+{
+	for (size_t i = 0; i < r->disk.n; i++) {
+		const struct object *o = &r->disk.at[i];
+		if (strcmp(o->path, path) != 0 && !path_under(o->path, path))
+			continue;
+		if (o->kind == KIND_DIR)
+			oracle_dir_removed(s, o->path);
+		else
+			oracle_take(s, r, o);
+	}
+}
+
+static void arrives(struct sim *s, struct replica *r, const char *path)
+{
+	for (size_t i = 0; i < r->disk.n; i++) {
+		const struct object *o = &r->disk.at[i];
+		if ((strcmp(o->path, path) == 0 || path_under(o->path, path)) &&
+		    (o->kind == KIND_FILE || o->kind == KIND_SYMLINK))
+			oracle_put(s, r, o->path, o->content);
+	}
+}
+
+/* Would a path be too long if `from` were `to`? */
+static bool too_long(const struct replica *r, const char *from, const char *to)
+{
+	for (size_t i = 0; i < r->disk.n; i++) {
+		const char *p = r->disk.at[i].path;
+		if (path_under(p, from) && strlen(to) + strlen(p) - strlen(from) > USER_PATH_MAX)
+			return true;
+	}
+	return false;
+}
+
 static bool rename_to(struct sim *s, struct replica *r, const char *from, const char *to)
 {
 	struct object *o = disk_find(&r->disk, from), *there = disk_find(&r->disk, to);
 	if (!disk_has_parent(&r->disk, to) || path_under(to, from) || strcmp(from, to) == 0 ||
 	    (there && (there->kind == KIND_DIR || o->kind == KIND_DIR)))
 		return false;
-	for (size_t i = 0; i < r->disk.n; i++) {
-		const char *p = r->disk.at[i].path;
-		if (path_under(p, from) && strlen(to) + strlen(p) - strlen(from) > USER_PATH_MAX)
-			return false;
-	}
+	if (too_long(r, from, to))
+		return false;
 	if (there)
 		oracle_take(s, r, there);
-	for (size_t i = 0; i < r->disk.n; i++) {
-		const struct object *c = &r->disk.at[i];
-		if (strcmp(c->path, from) != 0 && !path_under(c->path, from))
-			continue;
-		if (c->kind == KIND_DIR)
-			oracle_dir_removed(s, c->path);
-		else
-			oracle_take(s, r, c);
-	}
+	leaves(s, r, from);
 	disk_move(r, from, to, now_of(s, r));
-	for (size_t i = 0; i < r->disk.n; i++) {
-		const struct object *c = &r->disk.at[i];
-		if ((strcmp(c->path, to) == 0 || path_under(c->path, to)) &&
-		    (c->kind == KIND_FILE || c->kind == KIND_SYMLINK))
-			oracle_put(s, r, c->path, c->content);
-	}
+	arrives(s, r, to);
 	hint_moved(r, from, to);
+	return true;
+}
+
+static bool swap(struct sim *s, struct replica *r, const char *a, const char *b)
+{
+	if (!disk_find(&r->disk, b) || strcmp(a, b) == 0 || path_under(a, b) || path_under(b, a) ||
+	    too_long(r, a, b) || too_long(r, b, a))
+		return false;
+	leaves(s, r, a);
+	leaves(s, r, b);
+	disk_swap(r, a, b, now_of(s, r));
+	arrives(s, r, a);
+	arrives(s, r, b);
+	hint_moved(r, a, b);
+	hint_moved(r, b, a);
 	return true;
 }
 
@@ -295,6 +329,8 @@ static bool act(struct sim *s, struct replica *r, const struct step *st, const c
 	}
 	case DO_RENAME:
 		return o && rename_to(s, r, path, to);
+	case DO_SWAP:
+		return o && swap(s, r, path, to);
 	default:
 		return false;
 	}
