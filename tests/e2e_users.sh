@@ -39,6 +39,9 @@ cp "$tutti" "$work/open/tutti"
 as() { # USER COMMAND...
 	setpriv --reuid "$1" --regid "$1" --clear-groups "$work/open/tutti" -s "$work/open/A.sock" "${@:2}"
 }
+becomes() { # the same, in place of the subshell that it is called in
+	exec setpriv --reuid "$1" --regid "$1" --clear-groups "$work/open/tutti" -s "$work/open/A.sock" "${@:2}"
+}
 owner() {
 	"$tutti" -s "$work/open/A.sock" "$@"
 }
@@ -63,8 +66,9 @@ passed 'who is not named is refused'
 
 # A viewer that comes as often as it can, and stays, with a word and without.
 for i in $(seq 40); do
-	as "$VIEWER" watch >/dev/null 2>"$work/crowd-$i" &
+	becomes "$VIEWER" watch >/dev/null 2>"$work/crowd-$i" &
 	crowd[$!]=$i
+	pid[crowd-$i]=$!
 done
 few_are_left() {
 	left=$((40 - $(grep -lE 'too many (clients|connections)' "$work"/crowd-* | wc -l)))
@@ -84,11 +88,14 @@ all_lost() {
 await 'those of the crowd to be left' all_lost
 kill "${!crowd[@]}" 2>/dev/null || :
 wait "${!crowd[@]}" 2>/dev/null || :
+for i in $(seq 40); do
+	unset "pid[crowd-$i]"
+done
 answers 3 'belongs to another user' "$VIEWER" list
 answers 0 one "$CLIENT" list
 passed 'who is named no more is left at once'
 
-as "$CLIENT" watch >"$work/watch" 2>&1 &
+becomes "$CLIENT" watch >"$work/watch" 2>&1 &
 watch=$!
 pid[watch]=$watch
 watched() { # REGEX
