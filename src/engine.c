@@ -442,6 +442,7 @@ void slot_update(struct engine *e, node_t n, struct update *u)
 		s->want->tries = 0;
 		s->want->no_local = false;
 		s->want->sure = UNSURE;
+		s->want->again = false;
 		s->want->phase = PHASE_QUEUED;
 	} else if (u->what & UPDATE_NO_WANT && s->want) {
 		dropped = s->want;

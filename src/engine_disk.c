@@ -1010,7 +1010,7 @@ static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk
 		bool was_dir = s->kind == KIND_DIR && !s->missing;
 		if (s->want && s->want->sure == ASKED)
 			s->want->sure = SURE; /* unless it is a change */
-		bool was_read = !l->unchanged;
+		bool was_read = !l->unchanged, again = s->want && s->want->again;
 		const struct head *known = shown_head(e, n);
 		if (l->unchanged && known && l->found.mode != s->mode) {
 			/* Changed right after it was looked at, within one step of the clock. */
@@ -1024,7 +1024,7 @@ static void looked_one(struct engine *e, node_t n, struct look *l, uint32_t walk
 			walk_changed(e, walk ? walk : later);
 		}
 		if (was_read)
-			slot_of(e, n)->doubt = read_at_once(e, l, asked_ns);
+			slot_of(e, n)->doubt = !again && read_at_once(e, l, asked_ns);
 		if (l->found.kind != KIND_DIR) {
 			nodemap_remove(&e->unreadable, n);
 			found_unread(e, n, false);
@@ -1094,6 +1094,7 @@ static void look_later(struct engine *e, node_t n, uint64_t due_ms)
 void read_again(struct engine *e, node_t n)
 {
 	int64_t age_ns = e->wall_ns - slot_of(e, n)->ctime_ns;
+	slot_of(e, n)->want->again = age_ns < GRANULE_NS;
 	if (age_ns < 0 || age_ns >= GRANULE_NS)
 		queue_look(e, n, 0, true);
 	else if (!nodemap_get(&e->busy_due, n)) /* else it is looked at when its writer rests */

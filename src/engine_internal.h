@@ -93,6 +93,7 @@ struct want {
 	uint16_t tries;
 	uint8_t phase;
 	bool no_local;          /* a local copy failed: fetch */
+	bool again;             /* read_again(): that look ends the doubt, whatever the wall clock does */
 	enum { UNSURE, ASKED, SURE } sure; /* that the disk shows what it did when the target was learnt */
 	bool meta;              /* the content is there, with another date or other permissions */
 	bool has_data;

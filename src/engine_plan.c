@@ -626,7 +626,7 @@ static node_t local_source(struct engine *e, node_t n, const uint8_t *hash, bool
 		    s->flags & (F_JOB | F_LOOKING) || tree_is_under(e->tree, m, n))
 			continue;
 		found = m;
-		if (s->want && !node_live(e, m) && !(s->flags & F_CLAIMED)) {
+		if (s->want && !node_live(e, m) && !(s->flags & F_CLAIMED) && !s->doubt) {
 			*movable = true;
 			return m;
 		}
