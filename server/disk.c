@@ -118,8 +118,9 @@ static void list_done(struct job *job, bool cancelled)
 			watch_drop(d->watch, l->listing.wd);
 		engine_listed(daemon_feed(d), l->action, l->error, NULL, 0, false);
 	} else {
+		/* a watch says nothing of what other machines do on a network file system */
 		engine_listed(daemon_feed(d), l->action, 0, l->listing.items, l->listing.n,
-			      !watched);
+			      !watched || !root_abilities(d->root).local);
 		if (watched)
 			watch_register(d->watch, l->listing.wd, l->node);
 	}

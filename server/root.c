@@ -196,7 +196,9 @@ static void probe(struct root *root)
 	static const uint32_t network[] = {
 		0x6969 /* nfs */, 0xff534d42 /* cifs */, 0xfe534d42 /* smb2 */, 0x517b /* smb */,
 		0x01021997 /* 9p */, 0x65735546 /* fuse */, 0x00c36400 /* ceph */, 0x5346414f /* afs */,
-		0x73757245 /* coda */, 0x47504653 /* gpfs */, 0x0bd00bd0 /* lustre */,
+		0x6b414653 /* afs of the kernel */, 0x73757245 /* coda */, 0x47504653 /* gpfs */,
+		0x0bd00bd0 /* lustre */, 0x7461636f /* ocfs2 */, 0x01161970 /* gfs2 */,
+		0x786f4256 /* folders of a host: VirtualBox */, 0xbacbacbc /* VMware */,
 	};
 	struct statfs fs;
 	root->abilities = (struct root_abilities){.local = true};

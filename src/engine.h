@@ -171,7 +171,8 @@ bool engine_next(struct engine *e, struct action *out);
 /* ---- answers and what the disk says ---- */
 
 /* error: a negative errno (nothing below is then taken as deleted; -ENOENT and -ENOTDIR mean that the
- * folder itself has gone), or 0 and all names of the folder. `unwatched`: no watch could be set. */
+ * folder itself has gone), or 0 and all names of the folder. `unwatched`: no watch could be set, or none that
+ * tells all. */
 void engine_listed(struct engine *e, uint64_t job, int error, const struct listed *items, size_t n,
                    bool unwatched);
 /* The same n looks in the same order, with results. Takes ownership of each found.target. */

@@ -7,6 +7,8 @@
 #	     files written twice within the grain of the clock
 #	F45  a mapping that is written to and kept
 #	F50  a machine that slept for a day
+#	F62  a network file system: watches tell nothing of what others do there, names cannot be
+#	     exchanged, files go stale
 . "$(dirname "$0")/e2e_lib.sh"
 
 can_be_faulty A
@@ -180,6 +182,62 @@ await 'a change to be found by walking' cmp "$work/A/many/none" "$work/B/many/no
 settle A B
 same A B
 passed 'F13 the limit of instances'
+
+# ---- a network file system ------------------------------------------------------------------
+# As the kernel's NFS (type 0x6969) behaves while another machine changes the files.
+stop_cleanly A
+nfs=('statfs +26985' 'watch DEAF' 'rename EINVAL')
+fault A "${nfs[@]}"
+mkdir "$work/A/shared"
+echo first >"$work/A/shared/file"
+start A
+await 'A to be connected' connected A B
+await 'A says what it is on' note A 'on a network file system: changes made by other machines are found by walking'
+await 'A says what else is missing' note A 'cannot swap two names'
+settle A B
+same A B
+passes_by() { # FILE: all that is done there is on B at last, and nobody has told A of it
+	mkdir -p "$work/A/shared/deep/er"
+	echo "$1" >"$work/A/shared/$1"
+	echo "$1" >"$work/A/shared/deep/er/$1"
+	await "$1 to be found by walking" cmp "$work/A/shared/$1" "$work/B/shared/$1"
+	await "$1 to be found by walking, in a new folder" cmp "$work/A/shared/deep/er/$1" "$work/B/shared/deep/er/$1"
+	echo "$1 again" >"$work/A/shared/deep/er/$1"
+	await "a change of $1 to be found" cmp "$work/A/shared/deep/er/$1" "$work/B/shared/deep/er/$1"
+	rm "$work/A/shared/$1"
+	await "the end of $1 to be found" gone "shared/$1"
+}
+passes_by one
+for i in $(seq 10); do # who waits is told of what was before
+	echo "waited for $i" >"$work/A/shared/file"
+	settle A
+	cmp -s "$work/A/shared/file" "$work/B/shared/file" || fail 'a wait ended before a change was seen'
+done
+# and what comes from a peer is put there, without an exchange of names
+echo 'by B' >"$work/B/shared/file"
+mv "$work/B/shared/deep" "$work/B/shared/moved"
+mkdir "$work/B/shared/new"
+ln -s moved "$work/B/shared/link"
+random_file 3000000 "$work/B/shared/new/large"
+settle B A
+same A B
+[ "$(cat "$work/A/shared/file")" = 'by B' ] || fail 'the change of B is not on A'
+fault A "${nfs[@]}" 'stat ESTALE */A/shared/*' 'open ESTALE */A/shared/*'
+echo 'while it was stale' >"$work/A/shared/file"
+echo 'while it was stale' >"$work/B/shared/other"
+await 'A to say that it is stale' note A '[Ss]tale'
+[ -e "$work/B/shared/moved/er/one" ] && [ -e "$work/B/shared/file" ] || fail 'what cannot be read counts as deleted'
+fault A "${nfs[@]}"
+settle A B
+same A B
+passes_by two
+stop_cleanly A
+fault A
+start A
+await 'A to be connected' connected A B
+settle A B
+! note A 'network file system' || fail 'A takes this for a network file system'
+passed 'F62 a network file system is walked'
 
 # ---- what the server itself has put there -------------------------------------------------
 stop_cleanly A

@@ -7,6 +7,7 @@
  * the call waits so long and is then made;
  * PATTERN is a shell pattern for the absolute path (`*` goes over slashes), COUNT how often it happens.
  * Of `send` it is one for `/` and the number of bytes, and KILL is in the middle of them.
+ * `watch DEAF`: the watch is set, and tells nothing. `statfs +N`: the file system is one of type N.
  * Two calls are none: `clock +S` or `clock -S` moves the wall clock by so many seconds, `mono +S` the
  * other clock, as if the machine had slept.
  * FAULT_SPEED=N in the environment lets time pass N times as fast for whoever waits for it.
@@ -30,20 +31,23 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 enum call {
 	C_OPEN, C_READ, C_WRITE, C_FSYNC, C_SYNCFS, C_READDIR, C_STAT, C_RENAME, C_LINK, C_MKDIR, C_UNLINK,
-	C_CHMOD, C_ALLOCATE, C_LEASE, C_WATCH, C_INOTIFY, C_ACCEPT, C_SEND, C_CLOCK,
-	C_MONO,
+	C_CHMOD, C_ALLOCATE, C_LEASE, C_WATCH, C_INOTIFY, C_ACCEPT, C_SEND, C_STATFS,
+	C_CLOCK, C_MONO,
 	CALLS,
 };
 static const char *const calls[CALLS] = {
 	"open", "read", "write", "fsync", "syncfs", "readdir", "stat", "rename", "link", "mkdir", "unlink",
-	"chmod", "allocate", "lease", "watch", "inotify", "accept", "send", "clock",
-	"mono",
+	"chmod", "allocate", "lease", "watch", "inotify", "accept", "send", "statfs",
+	"clock", "mono",
 };
+
+enum { KILL = -1, DEAF = -2 }; /* no errors */
 
 static const struct {
 	const char *name;
@@ -52,7 +56,7 @@ static const struct {
 	{"ENOSPC", ENOSPC}, {"EDQUOT", EDQUOT}, {"EFBIG", EFBIG},   {"EIO", EIO},       {"ESTALE", ESTALE},
 	{"EMFILE", EMFILE}, {"ENFILE", ENFILE}, {"EROFS", EROFS},   {"EACCES", EACCES}, {"EPERM", EPERM},
 	{"ETXTBSY", ETXTBSY}, {"EINVAL", EINVAL}, {"ENOMEM", ENOMEM}, {"EAGAIN", EAGAIN},
-	{"KILL", -1},
+	{"KILL", KILL}, {"DEAF", DEAF},
 };
 
 enum { RULES_MAX = 32, PATTERN_MAX = 256 };
@@ -60,7 +64,7 @@ enum { RULES_MAX = 32, PATTERN_MAX = 256 };
 struct rule {
 	enum call call;
 	int error;     /* or 0, and ... */
-	long long add; /* ... ms to wait, or s to add */
+	long long add; /* ... ms to wait, s to add, or a type */
 	char pattern[PATTERN_MAX];
 	long left;     /* how often it still happens; -1: always */
 };
@@ -182,7 +186,7 @@ static bool fails(enum call call, int dir, const char *name)
 		nanosleep(&t, NULL);
 		return false;
 	}
-	if (hit.error < 0)
+	if (hit.error == KILL)
 		(void)kill(getpid(), SIGKILL);
 	errno = hit.error;
 	return true;
@@ -275,13 +279,49 @@ CALL(C_LINK, int, linkat, (int from_dir, const char *from, int to_dir, const cha
 CALL(C_MKDIR, int, mkdirat, (int dir, const char *path, mode_t mode), (dir, path, mode), dir, path)
 CALL(C_UNLINK, int, unlinkat, (int dir, const char *path, int flags), (dir, path, flags), dir, path)
 CALL(C_CHMOD, int, fchmod, (int fd, mode_t mode), (fd, mode), fd, NULL)
-CALL(C_WATCH, int, inotify_add_watch, (int fd, const char *path, uint32_t mask), (fd, path, mask),
-     (int)strtol(path + strlen("/proc/self/fd/"), NULL, 10), NULL)
 CALL(C_INOTIFY, int, inotify_init1, (int flags), (flags), AT_FDCWD, "/")
 CALL(C_ACCEPT, int, accept4, (int fd, struct sockaddr *from, socklen_t *len, int flags),
      (fd, from, len, flags), AT_FDCWD, "/")
 
-/* These tell of an error in another way, or are no system call of their own. */
+/* These tell of an error in another way, do something else, or are no system call of their own. */
+int inotify_add_watch(int fd, const char *path, uint32_t mask)
+{
+	static int (*f)(int, const char *, uint32_t);
+	struct rule hit;
+	if (!f)
+		f = (int (*)(int, const char *, uint32_t))real("inotify_add_watch");
+	if (!is_hit(C_WATCH, (int)strtol(path + strlen("/proc/self/fd/"), NULL, 10), NULL, &hit))
+		return f(fd, path, mask);
+	if (hit.error == DEAF)
+		return f(fd, path, IN_UNMOUNT);
+	errno = hit.error;
+	return -1;
+}
+
+int fstatfs(int fd, struct statfs *fs)
+{
+	static int (*f)(int, struct statfs *);
+	struct rule hit;
+	if (!f)
+		f = (int (*)(int, struct statfs *))real("fstatfs");
+	int result = f(fd, fs);
+	if (result == 0 && is_hit(C_STATFS, fd, NULL, &hit))
+		fs->f_type = (__typeof__(fs->f_type))hit.add;
+	return result;
+}
+
+int fstatfs64(int fd, struct statfs64 *fs)
+{
+	static int (*f)(int, struct statfs64 *);
+	struct rule hit;
+	if (!f)
+		f = (int (*)(int, struct statfs64 *))real("fstatfs64");
+	int result = f(fd, fs);
+	if (result == 0 && is_hit(C_STATFS, fd, NULL, &hit))
+		fs->f_type = (__typeof__(fs->f_type))hit.add;
+	return result;
+}
+
 struct dirent *readdir(DIR *d)
 {
 	static struct dirent *(*f)(DIR *);
