@@ -90,6 +90,8 @@ static void give_up(struct engine *e, node_t n, struct dot d)
 	if (!u.want.n_heads)
 		memcpy(u.want.gone, gone, HASH_SIZE);
 	slot_update(e, n, &u);
+	if (slot_of(e, n)->want)
+		slot_of(e, n)->want->derived = (struct dot){0}; /* what is known of it is a fact now */
 	plan(e, n);
 }
 

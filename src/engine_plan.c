@@ -287,6 +287,8 @@ static void copy_withdraw(struct engine *e, node_t q)
 	if (!w || !w->derived.counter)
 		return;
 	struct dot d = w->derived;
+	if (state_find(have_of(e, q), d)) /* it is there: that is a fact, and goes by an event only */
+		return;
 	const uint64_t *origin = nodemap_get(&e->origin, q);
 	const struct head *h = origin ? state_find(target_of(e, (node_t)*origin), d) : NULL;
 	if (h && is_loser(e, (node_t)*origin, h))
