@@ -963,6 +963,30 @@ static void give_up(struct engine *e, node_t n, struct dot d)
 	consume_at(e, of, d);
 }
 
+/* Does any other replica that is there show anything at n, as far as it has said? */
+static bool shown_elsewhere(const struct engine *e, node_t n)
+{
+	const struct slot *s = slot_of(e, n);
+	for (size_t i = 1; i <= s->n_held && i < e->n_reps; i++)
+		if (e->reps[i].member && s->held[i - 1].seq && s->held[i - 1].kind != KIND_ABSENT)
+			return true;
+	return false;
+}
+
+/* No such name can be here: what is to be at n, and below it, is given up if its maker has it no more, and nobody else. */
+static void give_up_blocked(struct engine *e, node_t n)
+{
+	for (node_t c = tree_first_child(e->tree, n); c != NODE_NONE; c = tree_next_sibling(e->tree, c))
+		give_up_blocked(e, c);
+	if (!slot_of(e, n)->want || shown_elsewhere(e, n))
+		return;
+	struct state t = state_copy(target_of(e, n));
+	for (uint16_t i = 0; i < t.n_heads; i++)
+		if (!state_find(have_of(e, n), t.heads[i].dot) && is_lost(e, &t.heads[i]))
+			give_up(e, n, t.heads[i].dot);
+	state_release(&t);
+}
+
 static bool next_fetch(struct engine *e)
 {
 	struct queue_item it;
@@ -1233,6 +1257,12 @@ static void op_failed(struct engine *e, struct job_op *jo, const struct op *op)
 	blocked(e, n, error_text(error));
 }
 
+/* It is the name that this file system does not take. */
+static bool is_impossible(int error)
+{
+	return error == -EILSEQ || error == -EINVAL || error == -ENAMETOOLONG;
+}
+
 void engine_applied(struct engine *e, uint64_t job, const struct op *ops, size_t n)
 {
 	struct job *j = job_find(e, job, JOB_APPLY);
@@ -1246,6 +1276,8 @@ void engine_applied(struct engine *e, uint64_t job, const struct op *ops, size_t
 		else
 			op_done(e, &jobs[i], &ops[i]);
 		job_over(e, jobs[i].node);
+		if (is_impossible(ops[i].error))
+			give_up_blocked(e, jobs[i].node);
 		state_release(&jobs[i].target);
 	}
 	free(jobs);
