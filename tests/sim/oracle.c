@@ -298,6 +298,9 @@ static uint64_t *fact(struct oracle *o, uint64_t key, uint64_t value)
 	return &o->facts[i].value;
 }
 
+/* What a replica announced last at a path; 0: that nothing is there. */
+enum { TOLD_HEADS = 1, TOLD_FOLDER };
+
 /* ---- S1, S6: what the engine takes off a disk ---- */
 
 void oracle_displaces(struct sim *s, struct replica *r, const struct object *obj)
@@ -310,9 +313,9 @@ void oracle_displaces(struct sim *s, struct replica *r, const struct object *obj
 		for (size_t i = 0; i < o->removed.n; i++)
 			if (strcmp(o->removed.at[i], obj->path) == 0)
 				return;
-		/* One that it made for a child, and has not announced, is its own. */
+		/* One that it made for a child, and has not announced as a folder, is its own. */
 		uint64_t name = hash64(obj->path, strlen(obj->path), 7);
-		if (*fact(o, hash64(&r->id, sizeof(r->id), name + 3), 0))
+		if (*fact(o, hash64(&r->id, sizeof(r->id), name + 3), 0) == TOLD_FOLDER)
 			fault(s, "S6: %c removes the folder %s, which nobody deleted", 'A' + (int)r->at, obj->path);
 		return;
 	}
@@ -459,8 +462,11 @@ void oracle_announced(struct sim *s, const struct replica *r, const char *path, 
 		sum += st->context.dots[i].counter;
 	}
 	int64_t top = INT64_MIN;
+	uint64_t told = st->n_heads ? TOLD_HEADS : 0;
 	for (uint16_t i = 0; i < st->n_heads; i++) {
 		const struct head *h = &st->heads[i];
+		if (h->kind == KIND_DIR)
+			told = TOLD_FOLDER;
 		uint64_t key = dot_key(ids, h->dot);
 		uint64_t what = hash64(h->hash, HASH_SIZE, (uint64_t)h->rank ^ h->kind);
 		heads += hash64(&key, sizeof(key), 1);
@@ -478,7 +484,7 @@ void oracle_announced(struct sim *s, const struct replica *r, const char *path, 
 	uint64_t key = hash64(&context, sizeof(context), name);
 	if (*fact(o, key, heads) != heads && judged)
 		fault(s, "S2: %c announces %s with other heads than others with that context", who, path);
-	*fact(o, hash64(&r->id, sizeof(r->id), name + 3), 0) = st->n_heads != 0;
+	*fact(o, hash64(&r->id, sizeof(r->id), name + 3), 0) = told;
 	/* Contexts only grow; and an event of one's own outranks all that it replaces. */
 	key = hash64(&r->id, sizeof(r->id), name + 1);
 	uint64_t *before = fact(o, key, sum);
