@@ -1,4 +1,4 @@
-/* Owns what is kept of others who did what no honest server does. */
+/* Owns what people should know of others. */
 #include "config.h"
 #include "alarms.h"
 

@@ -1,6 +1,6 @@
 /*
- * What people should know of others who did what no honest server does: said in the log, and kept for
- * `status` as long as this process runs, through all its lives.
+ * What people should know of others who did what no honest server does, or who cannot be talked with:
+ * said in the log, and kept for `status` as long as this process runs, through all its lives.
  */
 #ifndef TUTTI_ALARMS_H
 #define TUTTI_ALARMS_H

@@ -1035,6 +1035,42 @@ static unsigned parties_of(const struct link *l)
 	return 0;
 }
 
+/* Who calls learns it from the end of the call; who is called tells its people as well. */
+static void other_version_calls(struct link *l, const struct wire_frame *f, const char *text)
+{
+	struct net *net = l->net;
+	struct engine *e = net->d->engine;
+	struct replica_id id;
+	struct bytes role = {0};
+	wire_get_str(f->params, "role", &role);
+	if (l->local || !(parties_of(l) & PARTY_PEER) || bytes_eq(role, bytes_of("client")))
+		return;
+	bool says = wire_get_fixed(f->params, "id", id.b, sizeof(id.b));
+	const struct key_id *of = says ? trust_key_of(keyring_trust(net->d->keyring), &id) : NULL;
+	bool its_own = says && (!l->proven || (of && key_id_eq(of, &l->key)));
+	for (size_t i = 1; i < engine_replicas(e) && its_own; i++) {
+		if (!replica_id_eq(&engine_ids(e)[i], &id))
+			continue;
+		alarms_raise(net->d->alarms, &id, true, "%s (%s): %s", engine_replica(e, (rep_t)i).name,
+			     host_text(l).text, text);
+		return;
+	}
+	log_limited(&net->limit_stranger, LEVEL_WARNING, "%s: %s", l->address, text);
+}
+
+static void on_other_version(struct link *l, const struct wire_frame *f, uint64_t proto)
+{
+	char text[TEXT_MAX];
+	snprintf(text, sizeof(text),
+		 "this server speaks version %u of the protocol, the other "
+		 "side version %" PRIu64 "; use the same version of tutti on both",
+		 PROTOCOL_VERSION, proto);
+	if (!l->dial)
+		other_version_calls(l, f, text);
+	l->why_refused = true;
+	link_bye(l, BYE_VERSION, text);
+}
+
 static void on_stranger(struct link *l, const struct wire_frame *f)
 {
 	char why[MESSAGE_TEXT_MAX];
@@ -1048,13 +1084,7 @@ static void on_stranger(struct link *l, const struct wire_frame *f)
 	/* The version comes first: another one may have another hello. */
 	if (f->kind == WIRE_NOTIFICATION && bytes_eq(f->method, bytes_of("hello")) &&
 	    wire_get_uint(f->params, "proto", UINT32_MAX, &proto) && proto != PROTOCOL_VERSION) {
-		char text[TEXT_MAX];
-		snprintf(text, sizeof(text),
-			 "this server speaks version %u of the protocol, the other "
-			 "side version %" PRIu64 "; use the same version of tutti on both",
-			 PROTOCOL_VERSION, proto);
-		l->why_refused = true;
-		link_bye(l, BYE_VERSION, text);
+		on_other_version(l, f, proto);
 	} else if (m == MESSAGE_BYE) {
 		on_bye(l, f);
 	} else if (m == MESSAGE_JOIN) {

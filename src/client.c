@@ -21,6 +21,8 @@
 #include "text.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -140,7 +142,10 @@ static void on_hello(struct client *c, const msgpack_object *params)
 	struct bytes name;
 	wire_get_uint(params, "proto", UINT32_MAX, &proto);
 	if (proto != PROTOCOL_VERSION) {
-		conn_close(c->conn, "the server speaks another version of the protocol");
+		char text[128];
+		snprintf(text, sizeof(text), "the server speaks version %" PRIu64 " of the protocol, this program "
+			 "version %u; use the same version of tutti on both", proto, PROTOCOL_VERSION);
+		conn_close(c->conn, text);
 		return;
 	}
 	wire_get_str(params, "name", &name);
