@@ -11,6 +11,8 @@
  *   holds, what was said before does not count again (engine_peer_have()).
  * - The path that a conflict copy belongs to is at rest everywhere as well, and does not list the head of
  *   the copy: else that would be made again.
+ * - Nobody has anything below it, as far as is known: a folder that is there for its children alone has the
+ *   permissions that are known of it.
  * - No op of ours that is recorded in the journal of the disk can bring back what it once made: all that was
  *   done is stored when something is forgotten, and our counter is kept with it (forgotten_at()).
  *
@@ -79,6 +81,25 @@ bool holds_same(const struct engine *e, node_t n, rep_t rep)
 	if (!h)
 		return !s->have || is_tombstone(e, n);
 	return s->have ? h->stamp == state_stamp(s->have, e->ids) : h->kind == KIND_ABSENT;
+}
+
+bool shown_elsewhere(const struct engine *e, node_t n)
+{
+	const struct slot *s = slot_of(e, n);
+	for (size_t i = 1; i <= s->n_held && i < e->n_reps; i++)
+		if (e->reps[i].member && s->held[i - 1].seq && s->held[i - 1].kind != KIND_ABSENT)
+			return true;
+	return false;
+}
+
+/* Has somebody something below n, which may come here yet? Then the folder comes with it, and its permissions are
+ * what all remember of it. */
+static bool needed_elsewhere(const struct engine *e, node_t n)
+{
+	for (node_t c = tree_first_child(e->tree, n); c != NODE_NONE; c = tree_next_sibling(e->tree, c))
+		if (shown_elsewhere(e, c) || needed_elsewhere(e, c))
+			return true;
+	return false;
 }
 
 /* What the entry of `rep` at n, as we know it, is: has what is connected sent all before it? */
@@ -228,7 +249,8 @@ static void forget_one(struct engine *e, node_t n)
 		return;
 	if (!is_old(e, n, e->forget_ms) || !is_old(e, n, pause_ms(e)))
 		forget_news(e); /* it will be */
-	if (is_old(e, n, e->forget_ms) && others_hold(e, n) && others_told(e, n) && origin_rests(e, n))
+	if (is_old(e, n, e->forget_ms) && others_hold(e, n) && others_told(e, n) && origin_rests(e, n) &&
+	    !needed_elsewhere(e, n))
 		slot_forget(e, n);
 	else if (is_old(e, n, pause_ms(e)) && is_missed(e, n))
 		forget_tell_again(e, n);

@@ -642,6 +642,7 @@ uint64_t forget_deadline(const struct engine *e);
 void forget_tick(struct engine *e);
 /* What `rep` holds at n is what this replica has there; a tombstone and nothing at all are the same. */
 bool holds_same(const struct engine *e, node_t n, rep_t rep);
+bool shown_elsewhere(const struct engine *e, node_t n); /* any other member says that it shows something at n */
 /* A peer that had our tombstone of n has something older now, since it has forgotten: it is told again. */
 void forget_tell_again(struct engine *e, node_t n);
 /* What was done when the counter was below this is in the index, or was forgotten since. */

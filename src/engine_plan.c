@@ -963,16 +963,6 @@ static void give_up(struct engine *e, node_t n, struct dot d)
 	consume_at(e, of, d);
 }
 
-/* Does any other replica that is there show anything at n, as far as it has said? */
-static bool shown_elsewhere(const struct engine *e, node_t n)
-{
-	const struct slot *s = slot_of(e, n);
-	for (size_t i = 1; i <= s->n_held && i < e->n_reps; i++)
-		if (e->reps[i].member && s->held[i - 1].seq && s->held[i - 1].kind != KIND_ABSENT)
-			return true;
-	return false;
-}
-
 /* No such name can be here: what is to be at n, and below it, is given up if its maker has it no more, and nobody else. */
 static void give_up_blocked(struct engine *e, node_t n)
 {
