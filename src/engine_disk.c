@@ -328,6 +328,7 @@ void consume_at(struct engine *e, node_t n, struct dot d)
 	struct update u = {.what = UPDATE_WANT, .want = state_copy(target_of(e, n))};
 	const struct head *shown = shown_head(e, n);
 	gone = state_find(&u.want, d);
+	bool dir = gone->kind == KIND_DIR;
 	if (shown && head_same_content(shown, gone) && !slot_of(e, n)->missing) {
 		/* It has this name as well, and nobody took it away here: now by our word. */
 		struct head h = head_copy(gone);
@@ -340,6 +341,8 @@ void consume_at(struct engine *e, node_t n, struct dot d)
 	}
 	state_remove_head(&u.want, d);
 	version_add(&u.want.context, own);
+	if (!u.want.n_heads && !dir)
+		u.want.gone[HASH_SIZE - 1] = 1; /* no folder */
 	slot_update(e, n, &u);
 	if (slot_of(e, n)->want)
 		slot_of(e, n)->want->derived = (struct dot){0}; /* what is known of it is a fact now */

@@ -42,7 +42,9 @@ struct state {
 	struct head *heads;
 	struct version context;
 	struct mode_reg mode;
-	uint8_t gone[HASH_SIZE]; /* of a tombstone: the content that was deleted, else zero */
+	/* Of a tombstone: the content that was deleted. Zero: a folder's; 1 (in the last byte): of what was no folder, and
+	 * went because its content had gone elsewhere. Else zero. */
+	uint8_t gone[HASH_SIZE];
 	uint16_t n_heads;
 };
 
