@@ -953,6 +953,23 @@ static bool is_lost(const struct engine *e, const struct head *w)
 	return true;
 }
 
+/* Does anybody who belongs here say that it shows that content at n? Who cannot send it now has it none the less. */
+static bool said_at(const struct engine *e, node_t n, const struct head *w)
+{
+	const struct slot *s = slot_of(e, n);
+	for (size_t i = 1; i <= s->n_held && i < e->n_reps; i++)
+		if (e->reps[i].member && s->held[i - 1].seq && s->held[i - 1].kind == w->kind &&
+		    s->held[i - 1].content == content_mark(w))
+			return true;
+	return false;
+}
+
+static bool said_to_have(const struct engine *e, node_t n, const struct head *w)
+{
+	const uint64_t *origin = nodemap_get(&e->origin, n);
+	return said_at(e, n, w) || (origin && said_at(e, (node_t)*origin, w));
+}
+
 /* Nobody has it: as if it had been deleted, here and where it is a copy of, or has one. */
 static void give_up(struct engine *e, node_t n, struct dot d)
 {
@@ -1001,7 +1018,7 @@ static bool next_fetch(struct engine *e)
 			retry_later(e, n);
 			continue;
 		}
-		if (peer < 0 && is_lost(e, w)) {
+		if (peer < 0 && is_lost(e, w) && !said_to_have(e, n, w)) {
 			give_up(e, n, w->dot);
 			continue;
 		}
