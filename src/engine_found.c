@@ -51,7 +51,8 @@ bool is_known_elsewhere(const struct engine *e, node_t n, const struct found *f)
 bool is_deleted_elsewhere(const struct engine *e, node_t n, const struct found *f)
 {
 	const struct slot *s = slot_of(e, n);
-	return is_found(e, n) && s->want && !s->want->target.n_heads && !s->live && f->kind != KIND_DIR &&
+	bool again = !s->have && s->kind == f->kind; /* it was found to be so, and has not gone yet */
+	return (again || is_found(e, n)) && s->want && !s->want->target.n_heads && !s->live && f->kind != KIND_DIR &&
 	       memcmp(s->want->target.gone, f->hash, HASH_SIZE) == 0;
 }
 
