@@ -500,7 +500,8 @@ static bool was_done(struct replica *r, const struct intent *in)
 		return !o;
 	struct found f;
 	disk_describe(o, &f);
-	return o && o->ino == in->placed && f.stamp == in->found.stamp && f.mode == in->found.mode;
+	return o && o->ino == in->placed && f.stamp == in->found.stamp &&
+	       (in->type != OP_META || f.mode == in->found.mode); /* else somebody has changed that since */
 }
 
 void intents_tell(struct sim *s, struct replica *r)
