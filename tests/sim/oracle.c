@@ -624,7 +624,7 @@ static void check_disk(struct sim *s, const struct replica *r)
 			fault(s, "S11: c%u, put at %s, is not on %c", c->content, c->base, 'A' + (int)r->at);
 	}
 	for (size_t i = 0; i < r->disk.n && !o->doubt && !o->rolled_back; i++)
-		if (is_back(s, &r->disk.at[i]))
+		if (comparable(s, r->disk.at[i].path) && is_back(s, &r->disk.at[i]))
 			fault(s, "S6: c%u, deleted at %s, is back on %c", r->disk.at[i].content,
 			      r->disk.at[i].path, 'A' + (int)r->at);
 	for (size_t i = 0; i < r->disk.n; i++) {
