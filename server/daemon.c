@@ -4,6 +4,7 @@
 #include "daemon.h"
 
 #include "alarms.h"
+#include "rewrites.h"
 #include "confine.h"
 #include "disk.h"
 #include "keyring.h"
@@ -48,6 +49,7 @@ struct life {
 	bool confined;
 	uint64_t id_new_until_ms; /* its id was drawn shortly before */
 	struct alarms *alarms;
+	struct rewrites *rewrites;
 	int status;               /* of the process in the end */
 };
 
@@ -585,6 +587,8 @@ static bool start(struct daemon *d)
 	d->workers = workers_new(d->loop, WORKERS, JOBS_QUEUED_MAX);
 	d->watch = watch_new(d->loop, disk_watched, d);
 	d->disk = disk_new(d);
+	if (!d->life->ready)
+		disk_remember(d->disk);
 	int err = disk_recover(d->disk, fresh);
 	if (err < 0)
 		return cannot_error(xasprintf("what was under way at the last end cannot be recovered: %s",
@@ -749,7 +753,7 @@ static void live(struct life *life)
 {
 	struct turn turn = {.fed = false};
 	struct daemon d = {.settings = &life->settings, .turn = &turn, .life = life,
-			   .alarms = life->alarms};
+			   .alarms = life->alarms, .rewrites = life->rewrites};
 	events_init(&d.events, (uint64_t)daemon_wall_ns() / 1000000);
 	life->again = false;
 	life->status = 1;
@@ -767,7 +771,8 @@ static void live(struct life *life)
 
 int daemon_main(struct settings *settings, int argc, char **argv)
 {
-	struct life life = {.given = settings, .argc = argc, .argv = argv, .alarms = alarms_new()};
+	struct life life = {.given = settings, .argc = argc, .argv = argv, .alarms = alarms_new(),
+			    .rewrites = rewrites_new()};
 	for (size_t i = 0; i < settings->n_listen; i++)
 		life.listen[i] = settings->listen[i];
 	life_take(&life);
@@ -775,5 +780,6 @@ int daemon_main(struct settings *settings, int argc, char **argv)
 		live(&life);
 	} while (life.again);
 	alarms_free(life.alarms);
+	rewrites_free(life.rewrites);
 	return life.status;
 }

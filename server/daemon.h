@@ -43,6 +43,7 @@ struct daemon {
 	char id_text[REPLICA_HEX];
 	struct life *life; /* daemon.c's own */
 	struct alarms *alarms;
+	struct rewrites *rewrites;
 	bool stopping;
 	struct disk *disk;
 	struct turn *turn; /* daemon.c's own */

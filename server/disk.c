@@ -2,7 +2,9 @@
 #include "config.h"
 #include "disk.h"
 
+#include "format.h"
 #include "recover.h"
+#include "rewrites.h"
 #include "scan.h"
 #include "text.h"
 #include "trash.h"
@@ -18,9 +20,12 @@ enum {
 	ROOT_CHECK_S = 5,        /* while it is gone */
 	TRASH_EVERY_S = 3600,
 	PAST_S = 1,              /* what nothing else is stored with waits no longer */
+	DISK_SHORT_PERCENT = 5,  /* with less room nothing is spared in the trash */
 	TRIM_LINES = 16384,      /* lines of the journal between two looks at their number, at most */
 	PAST_MAX = 100000,       /* lines and rows that wait while nothing can be stored */
 };
+
+#define WHAT_REPLACED "replaced" /* of rows of the trash */
 
 /* What is to be written about the past with the next commit: rows of the trash, lines of the journal.
  * Their bytes are copies. */
@@ -282,6 +287,21 @@ static void add_line(struct disk *k, const struct action *a, struct bytes path, 
 	past_soon(k);
 }
 
+/* A file was given another content by another replica. */
+static void rewritten(struct disk *k, const struct store_trash *t)
+{
+	struct daemon *d = k->d;
+	const struct rewrites_wave *w = rewrites_add(d->rewrites, t->replica,
+		hash64(t->path.p, t->path.len, 0), t->time_ns, engine_status(d->engine).files);
+	if (!w)
+		return;
+	struct buf text = {0};
+	rewrites_say(w, &text);
+	log_warning("%.*s", (int)text.len, (const char *)text.data);
+	daemon_event(d, "note", (struct bytes){0}, t->replica, (struct bytes){text.data, text.len});
+	buf_release(&text);
+}
+
 /* The events of a batch come in the order of its operations, so the next row is mostly the one. */
 static void name_displacer(struct disk *k, const struct action *a, struct bytes replica)
 {
@@ -292,7 +312,9 @@ static void name_displacer(struct disk *k, const struct action *a, struct bytes 
 			continue;
 		free_bytes(t->replica);
 		t->replica = copied(replica);
-		t->what = bytes_of(a->event == EVENT_REMOVED ? "deleted" : "replaced");
+		t->what = bytes_of(a->event == EVENT_REMOVED ? "deleted" : WHAT_REPLACED);
+		if (a->event == EVENT_RECEIVED && t->kind == KIND_FILE)
+			rewritten(k, t);
 		while (k->unnamed < p->n_trash && (p->trash[k->unnamed].what.len || p->trash[k->unnamed].remove))
 			k->unnamed++;
 		return;
@@ -414,7 +436,7 @@ static void recovered_displaced(void *ctx, const struct intent *in, const char *
 		return;
 	disk_trash(k, &(struct store_trash){
 		.name = bytes_of(name), .path = in->path, .time_ns = item.time_ns,
-		.what = bytes_of(in->type == OP_DELETE ? "deleted" : "replaced"),
+		.what = bytes_of(in->type == OP_DELETE ? "deleted" : WHAT_REPLACED),
 		.mtime_ns = item.mtime_ns, .size = item.size, .kind = item.kind,
 	});
 }
@@ -429,6 +451,27 @@ static void recovered_saved(void *ctx, struct bytes path)
 	daemon_event(k->d, "note", path, bytes_of(k->d->settings->name),
 		     bytes_of("a change that was made just before the end was kept under this name"));
 	buf_release(&text);
+}
+
+/* ---- what was replaced in earlier runs --------------------------------------------------- */
+
+/* The oldest comes first. */
+static int replaced_row(void *ctx, const struct store_trash *t)
+{
+	struct daemon *d = ctx;
+	if (t->kind == KIND_FILE && bytes_eq(t->what, bytes_of(WHAT_REPLACED)))
+		(void)rewrites_add(d->rewrites, t->replica, hash64(t->path.p, t->path.len, 0), t->time_ns,
+				   engine_status(d->engine).files);
+	return 0;
+}
+
+void disk_remember(struct disk *k)
+{
+	struct store_callbacks callbacks = {.ctx = k->d, .trash = replaced_row};
+	char *error = NULL;
+	if (store_load(k->d->store, &callbacks, &error) < 0)
+		log_warning("the trash cannot be looked up: %s", error ? error : "?");
+	free(error);
 }
 
 int disk_recover(struct disk *k, bool fresh)
@@ -1067,6 +1110,10 @@ struct tidy {
 	size_t n_gone, cap_gone;
 	struct trash_item *found; /* names are copies */
 	size_t n_found, cap_found;
+	struct trash_span spared[REWRITES_WAVES_MAX];
+	size_t n_spared;
+	size_t n_early; /* removed before their time */
+	uint64_t early_bytes;
 	int result;
 };
 
@@ -1123,6 +1170,13 @@ static void tidy_saved(void *ctx, const char *name, struct bytes path)
 	x->gone[x->n_gone - 1].path = copied(path);
 }
 
+static void tidy_early(void *ctx, const struct trash_item *item)
+{
+	struct tidy *x = ctx;
+	x->n_early++;
+	x->early_bytes += item->size;
+}
+
 static void tidy_found(void *ctx, const struct trash_item *item)
 {
 	struct tidy *x = ctx;
@@ -1142,7 +1196,9 @@ static void tidy_run(struct job *job)
 	if (root_check(root) != ROOT_OK)
 		return;
 	if (root_space(root, &size, &available) < 0)
-		size = UINT64_MAX;
+		size = available = UINT64_MAX;
+	/* who keeps nothing wants nothing spared */
+	bool spares = settings->trash_percent && available >= size / 100 * DISK_SHORT_PERCENT;
 	x->result = trash_tidy(root, &(struct trash_tidying){
 		.now_s = (int64_t)time(NULL),
 		.max_age_s = (int64_t)settings->trash_days * 24 * 3600,
@@ -1153,6 +1209,9 @@ static void tidy_run(struct job *job)
 		.saved = tidy_saved,
 		.ctx = x,
 		.found = tidy_found,
+		.spared = x->spared,
+		.n_spared = spares ? x->n_spared : 0,
+		.early = tidy_early,
 	});
 	if (x->result < 0)
 		log_warning("the trash cannot be cleared: %s", strerror(-x->result));
@@ -1167,6 +1226,22 @@ static void told_saved(struct daemon *d, struct bytes path)
 		     bytes_of("was written to after it had been replaced: kept under this name"));
 	if (parent != NODE_NONE)
 		engine_hint(e, parent, path_base(path), HINT_CHANGED);
+}
+
+static void told_early(const struct tidy *x)
+{
+	struct daemon *d = x->k->d;
+	char count[32], size[16];
+	if (!x->n_early || !d->settings->trash_percent)
+		return;
+	format_count(count, x->n_early);
+	format_size(size, x->early_bytes, FORMAT_LONG);
+	char *text = xasprintf("the trash took more than %u%% of the disk: the oldest there, %s of %s, went before "
+			       "%s time", (unsigned)d->settings->trash_percent, count, size,
+			       x->n_early == 1 ? "its" : "their");
+	log_warning("%s", text);
+	daemon_event(d, "note", (struct bytes){0}, bytes_of(d->settings->name), bytes_of(text));
+	free(text);
 }
 
 /* Of what the index has forgotten only the last part of the path is known, from its name. */
@@ -1214,6 +1289,7 @@ static void tidy_done(struct job *job, bool cancelled)
 	}
 	for (size_t i = 0; i < x->n_found; i++)
 		told_found(x->k, &x->found[i]);
+	told_early(x);
 	tidy_free(x);
 }
 
@@ -1239,6 +1315,10 @@ static void on_trash_timer(struct ev_loop *loop, ev_timer *w, int events)
 	struct tidy *x = xcalloc(1, sizeof(*x));
 	x->task = (struct disk_task){.run = tidy_ask, .done = tidy_asked};
 	x->k = k;
+	const struct rewrites_wave *wave;
+	while (x->n_spared < ARRAY_LEN(x->spared) &&
+	       (wave = rewrites_at(k->d->rewrites, x->n_spared, daemon_wall_ns())))
+		x->spared[x->n_spared++] = (struct trash_span){wave->first_ns, wave->last_ns};
 	disk_ask(k, &x->task);
 }
 

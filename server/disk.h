@@ -46,6 +46,9 @@ void disk_watched(void *ctx, const struct watch_event *ev);
  * what they had left is removed. After loading, before engine_start(). 0 or a negative errno. */
 int disk_recover(struct disk *k, bool fresh);
 
+/* What the index says of files that others gave new contents goes to rewrites.h: once, after loading. */
+void disk_remember(struct disk *k);
+
 /* Begins to look after the trash, now and then. */
 void disk_start(struct disk *k);
 void disk_stop(struct disk *k);        /* no new work of its own */

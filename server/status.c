@@ -8,6 +8,7 @@
 #include "keyring.h"
 #include "net.h"
 #include "peer.h"
+#include "rewrites.h"
 #include "settle.h"
 #include "text.h"
 #include "transfer.h"
@@ -294,6 +295,13 @@ static void pack_notes(struct daemon *d, const struct engine_status *s, struct b
 	for (size_t i = 0; (alarm = alarms_at(d->alarms, i)); i++)
 		if (!alarm->passing || !is_good_again(d, &alarm->who))
 			add_note(out, &n, "%s", alarm->text);
+	const struct rewrites_wave *wave;
+	for (size_t i = 0; (wave = rewrites_at(d->rewrites, i, daemon_wall_ns())); i++) {
+		struct buf text = {0};
+		rewrites_say(wave, &text);
+		add_note(out, &n, "%.*s", (int)text.len, (const char *)text.data);
+		buf_release(&text);
+	}
 	for (size_t i = 0; net_contact(d->net, i, &k); i++)
 		if (k.error[0])
 			add_note(out, &n, "%s: %s", k.address, k.error);

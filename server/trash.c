@@ -228,6 +228,14 @@ static int remove_item(struct root *root, const struct trash_item *item)
 	return -errno;
 }
 
+static bool is_spared(const struct trash_tidying *t, const struct trash_item *item)
+{
+	for (size_t i = 0; i < t->n_spared; i++)
+		if (item->time_ns >= t->spared[i].from_ns && item->time_ns <= t->spared[i].to_ns)
+			return true;
+	return false;
+}
+
 int trash_tidy(struct root *root, const struct trash_tidying *t)
 {
 	struct things all = {0};
@@ -240,7 +248,7 @@ int trash_tidy(struct root *root, const struct trash_tidying *t)
 			t->gone(t->ctx, t->known[i].name);
 	}
 	for (size_t i = 0; i < all.n; i++)
-		total += all.items[i].size;
+		total += is_spared(t, &all.items[i]) ? 0 : all.items[i].size;
 	if (all.n)
 		qsort(all.items, all.n, sizeof(*all.items), oldest_first);
 	for (size_t i = 0; i < all.n && !err; i++) {
@@ -251,14 +259,17 @@ int trash_tidy(struct root *root, const struct trash_tidying *t)
 			continue;
 		}
 		bool old = item->time_ns / BILLION <= t->now_s - t->max_age_s;
-		if (!old && total <= t->max_bytes) {
+		bool spared = is_spared(t, item);
+		if (!old && (spared || total <= t->max_bytes)) {
 			if (!k && t->found && item->time_ns / BILLION <= t->now_s - TRASH_KNOWN_S)
 				t->found(t->ctx, item);
 			continue;
 		}
 		int failed = remove_item(root, item);
-		if (!failed)
+		if (!failed && !spared)
 			total -= item->size;
+		if (!failed && !old && t->early)
+			t->early(t->ctx, item);
 		if (!failed && t->gone)
 			t->gone(t->ctx, item->name);
 		if (failed == -EROFS || failed == -EIO || failed == -EACCES)

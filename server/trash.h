@@ -57,6 +57,13 @@ struct trash_tidying {
 	/* Told of each that stays and that the index should know by now, but does not: it was lost, or the
 	 * program ended before it was stored. May be NULL. */
 	void (*found)(void *ctx, const struct trash_item *item);
+	/* What was put there at such times is removed for its age alone, and does not count for max_bytes. */
+	const struct trash_span {
+		int64_t from_ns, to_ns;
+	} *spared;
+	size_t n_spared;
+	/* Told of each that goes before its time, for its size; then gone(). May be NULL. */
+	void (*early)(void *ctx, const struct trash_item *item);
 };
 enum { TRASH_KNOWN_S = 60 }; /* by then */
 

@@ -7,7 +7,8 @@
  * the call waits so long and is then made;
  * PATTERN is a shell pattern for the absolute path (`*` goes over slashes), COUNT how often it happens.
  * Of `send` it is one for `/` and the number of bytes, and KILL is in the middle of them.
- * `watch DEAF`: the watch is set, and tells nothing. `statfs +N`: the file system is one of type N.
+ * `watch DEAF`: the watch is set, and tells nothing. `statfs +N`: the file system is one of type N;
+ * `disk +N`: it has N bytes, all of them free; `disk -N`: none.
  * Two calls are none: `clock +S` or `clock -S` moves the wall clock by so many seconds, `mono +S` the
  * other clock, as if the machine had slept.
  * FAULT_SPEED=N in the environment lets time pass N times as fast for whoever waits for it.
@@ -37,13 +38,13 @@
 
 enum call {
 	C_OPEN, C_READ, C_WRITE, C_FSYNC, C_SYNCFS, C_READDIR, C_STAT, C_RENAME, C_LINK, C_MKDIR, C_UNLINK,
-	C_CHMOD, C_ALLOCATE, C_LEASE, C_WATCH, C_INOTIFY, C_ACCEPT, C_SEND, C_STATFS,
+	C_CHMOD, C_ALLOCATE, C_LEASE, C_WATCH, C_INOTIFY, C_ACCEPT, C_SEND, C_STATFS, C_DISK,
 	C_CLOCK, C_MONO,
 	CALLS,
 };
 static const char *const calls[CALLS] = {
 	"open", "read", "write", "fsync", "syncfs", "readdir", "stat", "rename", "link", "mkdir", "unlink",
-	"chmod", "allocate", "lease", "watch", "inotify", "accept", "send", "statfs",
+	"chmod", "allocate", "lease", "watch", "inotify", "accept", "send", "statfs", "disk",
 	"clock", "mono",
 };
 
@@ -64,7 +65,7 @@ enum { RULES_MAX = 32, PATTERN_MAX = 256 };
 struct rule {
 	enum call call;
 	int error;     /* or 0, and ... */
-	long long add; /* ... ms to wait, s to add, or a type */
+	long long add; /* ... ms to wait, s to add, a type or bytes */
 	char pattern[PATTERN_MAX];
 	long left;     /* how often it still happens; -1: always */
 };
@@ -298,6 +299,13 @@ int inotify_add_watch(int fd, const char *path, uint32_t mask)
 	return -1;
 }
 
+/* In blocks. */
+static void set_size(unsigned long *size, unsigned long *available, long long n)
+{
+	*size = (unsigned long)llabs(n);
+	*available = n > 0 ? *size : 0;
+}
+
 int fstatfs(int fd, struct statfs *fs)
 {
 	static int (*f)(int, struct statfs *);
@@ -307,6 +315,8 @@ int fstatfs(int fd, struct statfs *fs)
 	int result = f(fd, fs);
 	if (result == 0 && is_hit(C_STATFS, fd, NULL, &hit))
 		fs->f_type = (__typeof__(fs->f_type))hit.add;
+	if (result == 0 && is_hit(C_DISK, fd, NULL, &hit))
+		set_size(&fs->f_blocks, &fs->f_bavail, hit.add / (long long)fs->f_bsize);
 	return result;
 }
 
@@ -319,6 +329,8 @@ int fstatfs64(int fd, struct statfs64 *fs)
 	int result = f(fd, fs);
 	if (result == 0 && is_hit(C_STATFS, fd, NULL, &hit))
 		fs->f_type = (__typeof__(fs->f_type))hit.add;
+	if (result == 0 && is_hit(C_DISK, fd, NULL, &hit))
+		set_size(&fs->f_blocks, &fs->f_bavail, hit.add / (long long)fs->f_bsize);
 	return result;
 }
 

@@ -1310,8 +1310,9 @@ static size_t tidy(int64_t now_s, int64_t max_age_s, uint64_t max_bytes, const s
 	size_t gone = 0;
 	free(saved_as);
 	saved_as = NULL;
-	ck_assert_int_eq(trash_tidy(root, &(struct trash_tidying){now_s, max_age_s, max_bytes, known, n,
-		note_removed, note_saved, &gone, NULL}), 0);
+	ck_assert_int_eq(trash_tidy(root, &(struct trash_tidying){
+		.now_s = now_s, .max_age_s = max_age_s, .max_bytes = max_bytes, .known = known, .n_known = n,
+		.gone = note_removed, .saved = note_saved, .ctx = &gone}), 0);
 	return gone;
 }
 
@@ -1374,6 +1375,53 @@ START_TEST(what_the_index_forgot_is_found_in_the_trash)
 	ck_assert_uint_eq(gone, 1);
 	t.found = NULL;
 	ck_assert_int_eq(trash_tidy(root, &t), 0);
+}
+END_TEST
+
+static size_t early_n;
+
+static void note_early(void *ctx, const struct trash_item *item)
+{
+	(void)ctx;
+	ck_assert_uint_eq(item->size, 10);
+	early_n++;
+}
+
+START_TEST(what_is_spared_goes_by_age_alone)
+{
+	int64_t now = time(NULL);
+	trash_put(2000, 1, "older than");
+	int64_t when = trash_put(100, 2, "bbbbbbbbbb");
+	trash_put(100, 3, "cccccccccc");
+	trash_put(90, 4, "dddddddddd");
+	trash_put(50, 5, "eeeeeeeeee");
+	trash_put(1, 6, "ffffffffff");
+	struct trash_span spans[] = {
+		{0, 10},
+		{when * INT64_C(1000000000) + 3, (when + 10) * INT64_C(1000000000) + 4},
+	};
+	size_t gone = 0;
+	struct trash_tidying t = {
+		.now_s = now, .max_age_s = 1000, .max_bytes = 10, .gone = note_removed, .ctx = &gone,
+		.spared = spans, .n_spared = 2, .early = note_early,
+	};
+	early_n = 0;
+	ck_assert_int_eq(trash_tidy(root, &t), 0);
+	ck_assert_uint_eq(gone, 3);
+	ck_assert_uint_eq(early_n, 2); /* the first went when its time was over */
+	ck_assert(content_in(dir, ".tutti/trash", "cccccccccc"));
+	ck_assert(content_in(dir, ".tutti/trash", "dddddddddd"));
+	ck_assert(content_in(dir, ".tutti/trash", "ffffffffff"));
+	t.n_spared = 0;
+	ck_assert_int_eq(trash_tidy(root, &t), 0);
+	ck_assert_uint_eq(early_n, 4);
+	ck_assert(content_in(dir, ".tutti/trash", "ffffffffff"));
+	t.now_s += 2000;
+	t.n_spared = 2;
+	spans[1].to_ns = INT64_MAX;
+	ck_assert_int_eq(trash_tidy(root, &t), 0);
+	ck_assert_uint_eq(gone, 6);
+	ck_assert_uint_eq(early_n, 4);
 }
 END_TEST
 
@@ -1562,6 +1610,7 @@ int main(void)
 	tcase_add_test(t, trash_expires_by_age);
 	tcase_add_test(t, what_the_index_forgot_is_found_in_the_trash);
 	tcase_add_test(t, trash_expires_by_size_oldest_first);
+	tcase_add_test(t, what_is_spared_goes_by_age_alone);
 	tcase_add_test(t, what_changed_in_the_trash_is_put_beside_its_path);
 	tcase_add_test(t, a_clock_that_was_set_back_hides_no_change);
 	tcase_add_test(t, what_was_only_touched_in_the_trash_is_removed);
