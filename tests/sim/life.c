@@ -67,6 +67,8 @@ void life_begin(struct sim *s, struct replica *r, bool fresh)
 	else
 		intents_tell(s, r);
 	oracle_told(s, r, NULL);
+	if (!fresh)
+		oracle_begins(s, r);
 	engine_forget(r->e, s->forget_ms);
 	engine_start(r->e, st->index);
 	if (r->halted)

@@ -23,6 +23,9 @@ struct claim {
 	bool live;
 	bool taken;          /* by a person, without any doubt */
 	unsigned taken_at;   /* by whom */
+	unsigned at;         /* who put it there, */
+	char path[PATH_CAP]; /* by what name, */
+	uint64_t stored;     /* when the index on its disk said this of it */
 };
 
 /* What an op has put at a path, until its engine hears of that. */
@@ -111,12 +114,22 @@ void oracle_written(struct sim *s, content_t c)
 	o->written.at[o->written.n++] = c;
 }
 
-static void claim(struct oracle *o, const char *path, content_t c)
+/* What the index on the disk says of a path; 0: nothing. */
+static uint64_t stored_at(const struct replica *r, const char *path)
+{
+	for (size_t i = 0; i < r->stored.n; i++)
+		if (strcmp(r->stored.records[i].path, path) == 0)
+			return hash64(r->stored.records[i].bytes.data, r->stored.records[i].bytes.len, 1);
+	return 0;
+}
+
+static void claim(struct oracle *o, const struct replica *r, const char *path, content_t c)
 {
 	GROW(o->claims, o->claims_cap, o->n_claims + 1);
 	struct claim *new = &o->claims[o->n_claims++];
-	*new = (struct claim){.content = c, .live = true};
+	*new = (struct claim){.content = c, .live = true, .at = r->at, .stored = stored_at(r, path)};
 	oracle_base(path, new->base);
+	snprintf(new->path, sizeof(new->path), "%s", path);
 }
 
 static bool was_durable(const struct sim *s, const struct replica *r, content_t c)
@@ -203,7 +216,18 @@ void oracle_put(struct sim *s, const struct replica *r, const char *path, conten
 		return;
 	if (made_elsewhere(s, r, path, c))
 		return; /* the same as what is on its way here: that is no event of its own */
-	claim(o, path, c);
+	claim(o, r, path, c);
+}
+
+void oracle_begins(struct sim *s, const struct replica *r)
+{
+	struct oracle *o = s->oracle;
+	for (size_t i = 0; i < o->n_claims; i++) {
+		struct claim *c = &o->claims[i];
+		if (c->live && c->at == r->at && c->stored && c->stored == stored_at(r, c->path) &&
+		    unchanged(s, r, c->path, c->content))
+			c->live = false;
+	}
 }
 
 /* The engine there knows that the disk shows it, and is told what happens to it. */

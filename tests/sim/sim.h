@@ -366,6 +366,9 @@ void oracle_written(struct sim *s, content_t c); /* bytes that exist from now on
  * or never). */
 void oracle_placed(struct sim *s, const struct replica *r, const char *path, content_t c);
 void oracle_told(struct sim *s, const struct replica *r, const char *path);
+/* The engine has loaded its index. What was put back there since its last commit, where that says that it is, is
+ * no change, whatever the life before had seen in between. */
+void oracle_begins(struct sim *s, const struct replica *r);
 void oracle_dir_removed(struct sim *s, const char *path);
 /* The engine takes an object off this disk (or replaces it): may it? Before it is done. */
 void oracle_displaces(struct sim *s, struct replica *r, const struct object *o);
