@@ -88,17 +88,65 @@ static int set_meta(struct batch *b, const struct op *op, int parent, const char
 
 /* --- one operation --- */
 
+/* Is the file that is to be moved the very one that has the name already, in another spelling? */
+static bool only_respelled(const struct op *op)
+{
+	return op->type == OP_WRITE && op->source == SOURCE_MOVE && op->expect_kind == KIND_ABSENT &&
+		bytes_eq(path_parent(op->from), path_parent(op->path)) &&
+		bytes_eq(path_base(op->from), bytes_of(op->taken));
+}
+
+/* On a root that folds names: the name must be free, or be of the expected object exactly as it is spelled. */
+static int check_spelling(struct batch *b, struct op *op, int parent, const char *name)
+{
+	struct stat st;
+	int err = name_stat(b->root, parent, name, &st, op->taken);
+	if (err != -ENOTUNIQ)
+		return means_absent(-err) ? 0 : err;
+	if (op->expect_kind == KIND_ABSENT)
+		return only_respelled(op) ? 0 : err;
+	op->taken[0] = '\0';
+	return -ESTALE;
+}
+
+/* The system takes both spellings for one name, so that a rename would do nothing: by way of the trash. */
+static int respell(struct batch *b, struct op *op, const struct prepared *p, int parent, const char *name,
+		   const char *from_name)
+{
+	struct ready r = {.name = p->wait, .placed = p->placed, .home = parent, .home_name = from_name};
+	int trash = root_trash_fd(b->root);
+	int err = to_trash(b, parent, from_name, r.name);
+	if (err)
+		return err == -ENOENT ? -EBADMSG : err;
+	struct found now = stat_at(trash, r.name);
+	err = now.kind != KIND_FILE || now.stamp != op->from_stamp ? -EBADMSG :
+		rename_new(trash, r.name, parent, name);
+	if (err)
+		drop_ready(b, op, &r, false);
+	else
+		touch(b, trash);
+	return err == -EEXIST ? -ESTALE : err;
+}
+
 static int do_move(struct batch *b, struct op *op, struct prepared *p, int parent, const char *name)
 {
 	char from_name[PATH_COMPONENT_MAX + 1];
+	struct stat st;
 	int from = reach(b, &b->from, op->from, from_name);
 	if (from < 0)
 		return means_absent(-from) ? -EBADMSG : from;
+	if (b->folds && name_stat(b->root, from, from_name, &st, NULL) < 0)
+		return -EBADMSG;
 	p->placed = stat_at(from, from_name);
 	if (p->placed.kind != KIND_FILE || p->placed.stamp != op->from_stamp)
 		return -EBADMSG;
 	int err;
-	if (op->expect_kind == KIND_ABSENT) {
+	if (op->taken[0]) {
+		err = respell(b, op, p, parent, name, from_name);
+		if (err)
+			return err;
+		op->taken[0] = '\0';
+	} else if (op->expect_kind == KIND_ABSENT) {
 		err = rename_new(from, from_name, parent, name);
 		if (err)
 			return err == -EEXIST ? -ESTALE : err == -ENOENT ? -EBADMSG : err;
@@ -207,6 +255,9 @@ static int do_op(struct batch *b, struct op *op, struct prepared *p)
 	int parent = reach(b, &b->to, op->path, name);
 	if (parent < 0)
 		return parent;
+	int spelling = b->folds ? check_spelling(b, op, parent, name) : 0;
+	if (spelling)
+		return spelling;
 	switch (op->type) {
 	case OP_WRITE:
 		err = op->source == SOURCE_MOVE ? do_move(b, op, p, parent, name) :
@@ -268,6 +319,7 @@ void apply_ops(struct root *root, struct op *ops, size_t n, struct apply_env *en
 		.guard = -1, .uid = geteuid()};
 	b.prepared = xcalloc(n, sizeof(*b.prepared));
 	b.exchange = root_abilities(root).exchange && !env->without_exchange;
+	b.folds = root_abilities(root).folds;
 	env->intended = false;
 	walk_init(&b.to, root);
 	walk_init(&b.from, root);

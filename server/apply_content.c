@@ -213,7 +213,7 @@ static void choose_names(struct batch *b, const struct op *op, struct prepared *
 		trash_new_name(b->root, p->trash, path_base(op->path));
 	if (replaces && b->exchange)
 		memcpy(p->wait, p->trash, sizeof(p->wait));
-	else if (replaces)
+	else if (replaces || (b->folds && op->source == SOURCE_MOVE))
 		trash_new_name(b->root, p->wait, path_base(op->path));
 }
 
@@ -274,6 +274,7 @@ void prepare_all(struct batch *b, struct op *ops, size_t n)
 		p->fd = -1;
 		op->found = (struct found){.kind = KIND_ABSENT};
 		op->trash[0] = '\0';
+		op->taken[0] = '\0';
 		op->error = prepare(b, op, p);
 		if (!op->error && p->fd >= 0 && contents > SYNC_EACH_MAX) {
 			if (close(p->fd) < 0)

@@ -98,6 +98,7 @@ struct batch {
 	int guard; /* the file that is being displaced, under a lease; or -1 */
 	uid_t uid;
 	bool exchange;
+	bool folds;
 };
 
 static inline bool means_absent(int err)

@@ -178,7 +178,15 @@ static void look_done(struct job *job, bool cancelled)
 		l->looks[i].error = -ECANCELED;
 	if (!cancelled)
 		root_found(l->k, l->root);
-	engine_looked(daemon_feed(l->k->d), l->action, l->looks, l->n);
+	struct engine *e = daemon_feed(l->k->d);
+	engine_looked(e, l->action, l->looks, l->n);
+	/* On a root that folds names the watch may tell of a file by another spelling than it has. */
+	for (size_t i = 0; i < l->n && !cancelled; i++) {
+		struct bytes path = l->looks[i].path;
+		node_t dir = l->looks[i].other[0] ? tree_find(engine_tree(e), path_parent(path)) : NODE_NONE;
+		if (dir != NODE_NONE)
+			engine_hint(e, dir, bytes_of(l->looks[i].other), HINT_TOUCHED);
+	}
 	buf_release(&l->paths);
 	free(l->looks);
 	free(l);
@@ -1075,6 +1083,8 @@ void disk_watched(void *ctx, const struct watch_event *ev)
 		left = tree_child(engine_tree(e), ev->dir, ev->name);
 		if (ev->is_dir && left != NODE_NONE)
 			forget_below(d, left);
+		if (ev->what == WATCH_GONE && root_abilities(d->root).folds)
+			engine_hint(e, ev->dir, (struct bytes){0}, HINT_LIST); /* by whatever spelling */
 		if (ev->what == WATCH_GONE)
 			engine_hint(e, ev->dir, ev->name, HINT_GONE);
 		else

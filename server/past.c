@@ -751,6 +751,8 @@ static void put_done(struct job *job, bool cancelled)
 		restore_fail(r, ERROR_CHANGED, "what has the name was changed just now");
 	} else if (r->error == -ETXTBSY) {
 		restore_fail(r, ERROR_BUSY, "what has the name is being written");
+	} else if (r->error == -ENOTUNIQ) {
+		restore_fail(r, ERROR_FAILED, "another spelling of the name is taken here");
 	} else if (r->error) {
 		restore_fail(r, ERROR_FAILED, strerror(-r->error));
 	} else {

@@ -50,9 +50,9 @@ struct scene {
 	bool one_place;        /* waits where the displaced comes to lie: by exchange */
 };
 
-static struct found look_at(int dir, const char *name, struct stat *st)
+static struct found look_at(const struct root *root, int dir, const char *name, struct stat *st)
 {
-	if (dir < 0 || !name[0] || fstatat(dir, name, st, AT_SYMLINK_NOFOLLOW) < 0) {
+	if (dir < 0 || !name[0] || name_stat(root, dir, name, st, NULL) < 0) {
 		*st = (struct stat){0};
 		return (struct found){.kind = KIND_ABSENT};
 	}
@@ -159,7 +159,7 @@ static bool undo_exchange(struct recovering *v, const struct scene *s)
 		return false;
 	struct scene after = *s;
 	struct stat st;
-	after.at_wait = look_at(trash, s->in->wait, &st);
+	after.at_wait = look_at(v->root, trash, s->in->wait, &st);
 	/* somebody was quick: what came out now is theirs as well */
 	if (!is_placed(s->in, &after.at_wait)) {
 		(void)renameat2(trash, s->in->wait, s->parent, s->name, RENAME_EXCHANGE);
@@ -223,7 +223,7 @@ static void recover_placing(struct recovering *v, const struct scene *s)
 	}
 	if (in->source == SOURCE_MOVE && !named) {
 		int from = walk_parent(&v->from, in->from, from_name);
-		struct found f = look_at(from, from_name, &st);
+		struct found f = look_at(v->root, from, from_name, &st);
 		if (is_placed(in, &f))
 			return;
 	}
@@ -290,10 +290,10 @@ static enum intent_result recover_one(struct recovering *v, const struct intent 
 		s.parent = walk_parent(&v->to, in->path, s.name);
 	if (s.parent < 0 && !means_absent(-s.parent) && in->result != INTENT_DONE)
 		return INTENT_UNKNOWN; /* nothing can be said of what cannot be entered */
-	s.at_name = look_at(s.parent, s.name, &s.st_name);
-	s.at_tmp = look_at(root_tmp_fd(v->root), in->tmp, &st);
-	s.at_wait = look_at(trash, in->wait, &st);
-	s.at_trash = look_at(trash, in->trash, &s.st_trash);
+	s.at_name = look_at(v->root, s.parent, s.name, &s.st_name);
+	s.at_tmp = look_at(v->root, root_tmp_fd(v->root), in->tmp, &st);
+	s.at_wait = look_at(v->root, trash, in->wait, &st);
+	s.at_trash = look_at(v->root, trash, in->trash, &s.st_trash);
 	s.one_place = strcmp(in->wait, in->trash) == 0;
 	switch (in->type) {
 	case OP_MKDIR:

@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/vfs.h>
@@ -191,6 +192,35 @@ void root_clean_tmp(struct root *root)
 	closedir(d);
 }
 
+/* Does the name that was made as `made` answer to `asked`, without being called so as well? */
+static bool answers_to(int dir, const char *made, const char *asked)
+{
+	struct stat a, b;
+	return fstatat(dir, made, &a, AT_SYMLINK_NOFOLLOW) == 0 &&
+		fstatat(dir, asked, &b, AT_SYMLINK_NOFOLLOW) == 0 && a.st_dev == b.st_dev &&
+		a.st_ino == b.st_ino;
+}
+
+/* Capitals show at our own folder, for which nothing need be written; composed letters at a name that is
+ * made with a letter and its accent. One that may not be made so tells nothing. */
+static bool probe_folds(const struct root *root)
+{
+	static const char decomposed[] = "probe-e\xcc\x81", composed[] = "probe-\xc3\xa9";
+	if (answers_to(root->fd, PATH_RESERVED_NAME, ".TUTTI"))
+		return true;
+	if (root->tmp_fd < 0)
+		return false;
+	(void)unlinkat(root->tmp_fd, composed, 0);
+	(void)unlinkat(root->tmp_fd, decomposed, 0);
+	int fd = openat(root->tmp_fd, decomposed, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return false;
+	close(fd);
+	bool folds = answers_to(root->tmp_fd, decomposed, composed);
+	(void)unlinkat(root->tmp_fd, decomposed, 0);
+	return folds;
+}
+
 static void probe(struct root *root)
 {
 	static const uint32_t network[] = {
@@ -208,6 +238,7 @@ static void probe(struct root *root)
 				root->abilities.local = false;
 		}
 	}
+	root->abilities.folds = probe_folds(root);
 	if (root->tmp_fd < 0)
 		return;
 	(void)unlinkat(root->tmp_fd, "probe-a", 0);
@@ -445,6 +476,57 @@ uint64_t root_next(struct root *root)
 	return atomic_fetch_add(&root->next, 1) + 1;
 }
 
+/* --- exact names --- */
+
+/* Is one of the names in `dir` spelled exactly so? Else how the one is that `st` is of. */
+static int spelled(int dir, const char *name, const struct stat *st, char other[PATH_COMPONENT_MAX + 1])
+{
+	struct stat now;
+	struct dirent *e;
+	bool folded = false;
+	int err = 0;
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d) {
+		err = -errno;
+		if (fd >= 0)
+			close(fd);
+		return err;
+	}
+	other[0] = '\0';
+	while (errno = 0, (e = readdir(d)) && strcmp(e->d_name, name) != 0) {
+		/* of two names of one file the one that differs in capitals only */
+		bool same = strcasecmp(e->d_name, name) == 0;
+		if (strlen(e->d_name) > PATH_COMPONENT_MAX || (!same && (folded || e->d_ino != st->st_ino)))
+			continue;
+		folded = folded || same;
+		memcpy(other, e->d_name, strlen(e->d_name) + 1);
+	}
+	if (e)
+		other[0] = '\0';
+	else if (errno)
+		err = -errno;
+	else if (other[0] || fstatat(dir, name, &now, AT_SYMLINK_NOFOLLOW) == 0)
+		err = -ENOTUNIQ;
+	else
+		err = -errno;
+	if (err == -ENOTUNIQ && !other[0])
+		memcpy(other, "?", 2);
+	closedir(d);
+	return err;
+}
+
+int name_stat(const struct root *root, int dir, const char *name, struct stat *st,
+	      char other[PATH_COMPONENT_MAX + 1])
+{
+	char unasked[PATH_COMPONENT_MAX + 1];
+	if (other)
+		other[0] = '\0';
+	if (fstatat(dir, name, st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return root->abilities.folds ? spelled(dir, name, st, other ? other : unasked) : 0;
+}
+
 /* --- the walk --- */
 
 void walk_init(struct walk *w, struct root *root)
@@ -521,6 +603,12 @@ static int walk_to(struct walk *w, struct bytes path)
 		if (fstat(step.fd, &st) < 0 || st.st_dev != w->root->st.st_dev) {
 			close(step.fd);
 			return -EXDEV;
+		}
+		int err = w->root->abilities.folds ?
+			name_stat(w->root, step_parent(w, w->n), name, &st, NULL) : 0;
+		if (err) {
+			close(step.fd);
+			return err == -ENOTUNIQ ? -ENOENT : err;
 		}
 		step.dev = st.st_dev;
 		step.ino = st.st_ino;

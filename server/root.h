@@ -31,6 +31,7 @@ struct root_abilities {
 	bool exchange; /* two names can be swapped; without, replacing leaves a small window */
 	bool lease;    /* who has a file open for writing can be told */
 	bool local;    /* not a network file system: inotify sees all changes */
+	bool folds;    /* a name is found by another spelling: capitals, or composed letters */
 };
 
 /* Opens the directory and, if it has a mark, locks it and prepares `.tutti/` (missing folders in it
@@ -63,6 +64,13 @@ dev_t root_device(const struct root *root);
 int root_space(const struct root *root, uint64_t *size, uint64_t *available);
 uint64_t root_next(struct root *root); /* 1, 2, 3...: for names in tmp/ */
 
+/* What has the name `name` in the folder `dir` of the root, spelled exactly so; a symlink is not followed.
+ * 0, or a negative errno. -ENOTUNIQ: the root folds names, and what is found is called otherwise;
+ * `st` is of that, and `other` (may be NULL; "" unless) how it is spelled, or "?" if the system does
+ * not tell. Reads the folder only on a root that folds, and only if something is found. */
+int name_stat(const struct root *root, int dir, const char *name, struct stat *st,
+	      char other[PATH_COMPONENT_MAX + 1]);
+
 /*
  * A walk keeps the folders open that lead to the last path, so that many names in one folder cost
  * one walk. What it hands out is valid until its next call.
@@ -84,7 +92,7 @@ void walk_init(struct walk *w, struct root *root);
 void walk_release(struct walk *w);
 
 /* The descriptor of the folder `path` ("" is the root) or a negative errno: -EINVAL (no path for an
- * entry), -ENOENT, -ENOTDIR (a file or symlink is in the way), -EXDEV (another file system is
+ * entry), -ENOENT (also if a folder is there by another spelling only), -ENOTDIR (a file or symlink is in the way), -EXDEV (another file system is
  * mounted there), -EACCES... The descriptor belongs to the walk. */
 int walk_dir(struct walk *w, struct bytes path);
 

@@ -162,15 +162,14 @@ struct looking {
 };
 
 /* What is at the name now, by the path layer: 0, or an errno; absent is -ENOENT. */
-static int look_stat(struct looking *l, const struct look *look, struct stat *st,
+static int look_stat(struct looking *l, struct look *look, struct stat *st,
 		     char name[PATH_COMPONENT_MAX + 1], int *parent)
 {
 	*parent = walk_parent(&l->walk, look->path, name);
 	if (*parent < 0)
 		return means_absent(*parent) ? -ENOENT : *parent;
-	if (fstatat(*parent, name, st, AT_SYMLINK_NOFOLLOW) < 0)
-		return means_absent(-errno) ? -ENOENT : -errno;
-	return 0;
+	int err = name_stat(l->walk.root, *parent, name, st, look->other);
+	return means_absent(err) || err == -ENOTUNIQ ? -ENOENT : err;
 }
 
 static int look_symlink(struct looking *l, struct look *look, const struct stat *st, int parent,

@@ -469,6 +469,8 @@ static void answer(struct work *w)
 		answer_error(w, ERROR_BUSY, "is being written");
 	} else if (w->error == -ECANCELED) {
 		asker_answer(w->asker, NULL, ERROR_FAILED, "the server is ending");
+	} else if (w->error == -ENOTUNIQ) {
+		answer_error(w, ERROR_FAILED, "has a name that another spelling has taken here");
 	} else if (w->error) {
 		answer_error(w, ERROR_FAILED, strerror(-w->error));
 	} else {

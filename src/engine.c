@@ -435,7 +435,7 @@ void slot_update(struct engine *e, node_t n, struct update *u)
 			state_release(&s->want->target);
 		} else {
 			s->want = xcalloc(1, sizeof(*s->want));
-			s->want->source = NODE_NONE;
+			s->want->source = s->want->taken = NODE_NONE;
 		}
 		s->want->target = u->want;
 		s->want->tried = 0;
@@ -503,6 +503,8 @@ void slot_update(struct engine *e, node_t n, struct update *u)
 		else if (u->what & (UPDATE_HAVE | UPDATE_FACTS))
 			s->ctime_ns = e->wall_ns;
 	}
+	if (u->what & UPDATE_FACTS && s->kind == KIND_ABSENT)
+		release_taken(e);
 	forget_news(e);
 	held_follow(e, n);
 }
@@ -601,7 +603,7 @@ void want_force(struct engine *e, node_t n)
 	assert(!s->want);
 	begin(e, n);
 	s->want = xcalloc(1, sizeof(*s->want));
-	s->want->source = NODE_NONE;
+	s->want->source = s->want->taken = NODE_NONE;
 	s->want->target = state_copy(have_of(e, n));
 	end(e, n);
 }
@@ -988,7 +990,7 @@ void engine_free(struct engine *e)
 	free(e->event.text);
 	struct queue *queues[] = {&e->lists, &e->looks, &e->fresh_looks, &e->plans, &e->fetches,
 	                          &e->removals, &e->deferred, &e->dirty, &e->same_content,
-	                          &e->no_holder, &e->unstored};
+	                          &e->no_holder, &e->unstored, &e->taken};
 	for (size_t i = 0; i < ARRAY_LEN(queues); i++)
 		queue_release(queues[i]);
 	struct nodemap *maps[] = {&e->busy, &e->busy_due, &e->unreadable, &e->walk_later, &e->origin,

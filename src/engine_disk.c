@@ -728,6 +728,7 @@ const char *error_text(int error)
 	case EROFS: return "read-only file system";
 	case ENAMETOOLONG: return "name too long for this file system";
 	case EXDEV: return "another file system is mounted here";
+	case ENOTUNIQ: return "another spelling of the name is taken here";
 	case EILSEQ:
 	case EINVAL: return "name not possible on this file system";
 	case ENOTEMPTY: return "folder holds files that are not synced";

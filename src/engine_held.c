@@ -298,7 +298,25 @@ static int by_hash(const void *a, const void *b)
 	return memcmp(((const struct content *)a)->hash, ((const struct content *)b)->hash, HASH_SIZE);
 }
 
-/* What began to show shortly before the wave, or since, by content. The caller frees it. */
+/* What is wanted at names that other spellings have, and below: it comes when those have gone. */
+static void add_taken(const struct engine *e, struct content **out, size_t *n, size_t *cap)
+{
+	const struct queue *q = &e->taken;
+	for (size_t i = 0; i < q->n; i++) {
+		node_t top = q->items[q->head + i].node;
+		for (node_t c = top; is_taken(e, top) && c != NODE_NONE; c = tree_walk(e->tree, c, top, true)) {
+			bool dir;
+			const struct head *h = slot_of(e, c)->want ? target_head(e, c, &dir) : NULL;
+			if (!h || h->kind == KIND_DIR)
+				continue;
+			GROW(*out, *cap, *n + 1);
+			(*out)[(*n)++] = (struct content){h->hash, 0};
+		}
+	}
+}
+
+/* What began to show shortly before the wave, or since, by content; and what waits for this very wave. The
+ * caller frees it. */
 static struct content *new_contents(const struct engine *e, uint64_t seq, size_t *n)
 {
 	const struct index_log *l = &e->reps[0].log;
@@ -313,6 +331,7 @@ static struct content *new_contents(const struct engine *e, uint64_t seq, size_t
 		GROW(out, cap, *n + 1);
 		out[(*n)++] = (struct content){h->hash, 0};
 	}
+	add_taken(e, &out, n, &cap);
 	if (*n)
 		qsort(out, *n, sizeof(*out), by_hash);
 	return out;

@@ -89,6 +89,7 @@ struct want {
 	uint64_t retry_ms;
 	uint64_t tried;         /* peers that did not have the content: bit = number of the peer */
 	struct dot derived;     /* the head of a conflict copy that so far only this replica asked for */
+	node_t taken;           /* the path whose file has this name as well, by another spelling; or NODE_NONE */
 	node_t source;          /* the path whose file is to move here, claimed; or NODE_NONE */
 	uint16_t tries;
 	uint8_t phase;
@@ -357,6 +358,7 @@ struct engine {
 	struct queue fetches;       /* wait for a free fetch job */
 	struct queue same_content;  /* wait for a content that is being fetched for another path */
 	struct queue unstored;      /* wait until their own changes are stored */
+	struct queue taken;         /* another spelling of their names is taken on this disk */
 	struct queue no_holder;     /* nobody connected has their content */
 	uint64_t burst_until_ms;
 	struct queue dirty;
@@ -609,6 +611,8 @@ bool op_runs(const struct engine *e, node_t n); /* which may be changing what th
 void plan_around(struct engine *e, node_t n); /* what may have waited for n: it shows something else now */
 bool next_plan(struct engine *e);               /* fills ACT_APPLY or ACT_FETCH */
 void release_deferred(struct engine *e);
+void release_taken(struct engine *e);
+bool is_taken(const struct engine *e, node_t n); /* another spelling has the name on this disk, as far as is known */
 void release_stored(struct engine *e);          /* a transaction is durable */
 void retry_holders(struct engine *e);           /* contents without a holder may have one now */
 /* Are all heads that do not get the name on the disk elsewhere? Asks for those that are not. */

@@ -10,6 +10,7 @@
 #include "engine_internal.h"
 
 #include "path.h"
+#include "text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -115,6 +116,24 @@ void release_stored(struct engine *e)
 void retry_holders(struct engine *e)
 {
 	plan_all(e, &e->no_holder);
+}
+
+/* Something has gone from the disk: perhaps what had the name of another. */
+void release_taken(struct engine *e)
+{
+	struct queue_item it;
+	for (size_t n = e->taken.n; n && queue_pop(&e->taken, &it); n--) {
+		struct want *w = slot_of(e, it.node)->want;
+		if (!w || w->taken == NODE_NONE)
+			continue;
+		if (slot_of(e, w->taken)->kind != KIND_ABSENT) {
+			queue_push(&e->taken, it.node, 0);
+			continue;
+		}
+		w->taken = NODE_NONE;
+		w->retry_ms = e->mono_ms;
+		plan(e, it.node);
+	}
 }
 
 void release_deferred(struct engine *e)
@@ -482,6 +501,46 @@ static void blocked(struct engine *e, node_t n, const char *reason)
 	retry_later(e, n);
 }
 
+/* The file system of this disk takes two names for one, and the other one is there. What is to come below
+ * a folder of that name must not keep what it is to be made of: that may be below the other. */
+static void blocked_by(struct engine *e, node_t n, const char *name)
+{
+	struct want *w = slot_of(e, n)->want;
+	struct buf reason = {0};
+	node_t dir = tree_parent(e->tree, n), other = tree_child(e->tree, dir, bytes_of(name));
+	buf_addf(&reason, "the name is taken by ");
+	text_show(&reason, bytes_of(name));
+	buf_addf(&reason, " here");
+	buf_add_char(&reason, '\0');
+	if (other == NODE_NONE || slot_of(e, other)->kind == KIND_ABSENT) {
+		queue_list(e, dir, 0); /* it is to be known, so that its end is */
+	} else {
+		if (w->taken == NODE_NONE)
+			queue_push(&e->taken, n, 0);
+		w->taken = other;
+	}
+	blocked(e, n, (const char *)reason.data);
+	buf_release(&reason);
+	for (node_t c = n; (c = tree_walk(e->tree, c, n, true)) != NODE_NONE; )
+		if (slot_of(e, c)->want)
+			plan(e, c);
+}
+
+bool is_taken(const struct engine *e, node_t n)
+{
+	const struct slot *s = slot_of(e, n);
+	return s->want && s->want->taken != NODE_NONE && s->kind == KIND_ABSENT &&
+	       slot_of(e, s->want->taken)->kind != KIND_ABSENT;
+}
+
+static bool is_below_taken(const struct engine *e, node_t n)
+{
+	for (node_t p = tree_parent(e->tree, n); p != NODE_ROOT; p = tree_parent(e->tree, p))
+		if (is_taken(e, p))
+			return true;
+	return false;
+}
+
 /* The disk shows the target: from now on it is what this replica has, and announces. */
 static void adopt(struct engine *e, node_t n)
 {
@@ -772,8 +831,10 @@ static void plan_file(struct engine *e, node_t n, const struct head *w)
 	}
 	bool data = want->has_data && memcmp(want->data_hash, w->hash, HASH_SIZE) == 0;
 	bool tmp = want->tmp && memcmp(want->tmp_hash, w->hash, HASH_SIZE) == 0;
-	bool movable = false;
+	bool movable = false, fetch_only = is_below_taken(e, n);
 	node_t source = NODE_NONE;
+	if (fetch_only)
+		claim_release(e, want);
 	if (want->source != NODE_NONE) {
 		const struct head *h = shown_head(e, want->source);
 		if (h && head_same_content(h, w) && !node_live(e, want->source) &&
@@ -784,7 +845,7 @@ static void plan_file(struct engine *e, node_t n, const struct head *w)
 			claim_release(e, want);
 		}
 	}
-	if (source == NODE_NONE && !want->no_local && !tmp)
+	if (source == NODE_NONE && !want->no_local && !tmp && !fetch_only)
 		source = local_source(e, n, w->hash, &movable);
 	if (movable && want->source == NODE_NONE) {
 		want->source = source;
@@ -883,6 +944,11 @@ static void plan_now(struct engine *e, node_t n, bool removals)
 		plan_removal(e, n, removals);
 		return;
 	}
+	if (is_taken(e, n)) {
+		retry_later(e, n);
+		return;
+	}
+	s->want->taken = NODE_NONE;
 	if (s->kind == KIND_OTHER) {
 		blocked(e, n, "a device, socket or pipe has this name here");
 		return;
@@ -1239,6 +1305,10 @@ static void op_failed(struct engine *e, struct job_op *jo, const struct op *op)
 		data_drop(e, w);
 		w->no_local = true;
 		retry_later(e, n);
+		return;
+	}
+	if (error == -ENOTUNIQ) {
+		blocked_by(e, n, op->taken);
 		return;
 	}
 	if (error == -ESTALE || error == -EEXIST || error == -ENOENT || error == -ENOTDIR ||

@@ -6,6 +6,7 @@
 #define TUTTI_WORLD_H
 
 #include "entry.h"
+#include "path.h"
 
 /* No kinds that travel, only in `struct found`: a device, socket or fifo; and a folder where another
  * file system is mounted, which hides what is there. */
@@ -42,6 +43,7 @@ struct look {
 	uint64_t known_stamp;
 	int64_t known_ctime_ns;
 	/* results */
+	char other[PATH_COMPONENT_MAX + 1]; /* of a file system that folds names: it has this one instead; or "" */
 	bool unchanged; /* after a glance: it is as it was known, and `found` has no hash */
 	struct found found;
 	int error; /* 0; -EAGAIN: it changed while it was read; else a negative errno: could not be read.
@@ -86,7 +88,9 @@ struct op {
 	                           outcome is stored; to be kept durably before any name changes */
 	/* results */
 	int error;              /* 0; -ESTALE: something else is there, look again; -EBADMSG: content does not
-	                           match its hash; else a negative errno, and nothing has changed */
+	                           match its hash; -ENOTUNIQ: `taken` has the name; else a negative errno, and
+	                           nothing has changed */
+	char taken[PATH_COMPONENT_MAX + 1]; /* by what other spelling, on a file system that folds names; or "" */
 	struct found found;     /* what is at `path` now (after success), without hash and target */
 	char trash[64];         /* name in the trash of what was displaced, "" if nothing was */
 };

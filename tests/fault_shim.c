@@ -9,6 +9,8 @@
  * Of `send` it is one for `/` and the number of bytes, and KILL is in the middle of them.
  * `watch DEAF`: the watch is set, and tells nothing. `statfs +N`: the file system is one of type N;
  * `disk +N`: it has N bytes, all of them free; `disk -N`: none.
+ * `fold +0 PATTERN`: in the folders that fit, names that differ in capitals only, or in how an e with an acute
+ * accent is written, are one name, as on a file system that folds them; a new one stays as it is made.
  * Two calls are none: `clock +S` or `clock -S` moves the wall clock by so many seconds, `mono +S` the
  * other clock, as if the machine had slept.
  * FAULT_SPEED=N in the environment lets time pass N times as fast for whoever waits for it.
@@ -39,13 +41,13 @@
 enum call {
 	C_OPEN, C_READ, C_WRITE, C_FSYNC, C_SYNCFS, C_READDIR, C_STAT, C_RENAME, C_LINK, C_MKDIR, C_UNLINK,
 	C_CHMOD, C_ALLOCATE, C_LEASE, C_WATCH, C_INOTIFY, C_ACCEPT, C_SEND, C_STATFS, C_DISK,
-	C_CLOCK, C_MONO,
+	C_CLOCK, C_MONO, C_FOLD,
 	CALLS,
 };
 static const char *const calls[CALLS] = {
 	"open", "read", "write", "fsync", "syncfs", "readdir", "stat", "rename", "link", "mkdir", "unlink",
 	"chmod", "allocate", "lease", "watch", "inotify", "accept", "send", "statfs", "disk",
-	"clock", "mono",
+	"clock", "mono", "fold",
 };
 
 enum { KILL = -1, DEAF = -2 }; /* no errors */
@@ -217,6 +219,56 @@ static long speed(void)
 	return n;
 }
 
+/* ---- names that are one ---- */
+
+/* What all spellings of a name have in common. */
+static void canonical(char out[256], const char *name)
+{
+	size_t n = 0;
+	for (; *name && n < 254; name++) {
+		bool composed = name[0] == '\xc3' && (name[1] == '\xa9' || name[1] == '\x89');
+		bool accent = name[0] == '\xcc' && name[1] == '\x81' && n && out[n - 1] == 'e';
+		if (composed || accent)
+			out[n - accent] = '\1';
+		else
+			out[n] = (char)(*name >= 'A' && *name <= 'Z' ? *name - 'A' + 'a' : *name);
+		n += !accent;
+		name += composed || accent;
+	}
+	out[n] = '\0';
+}
+
+/* The name that `name` finds in the folder `dir`: itself, or one that is the same there, put into `found`. */
+static const char *folded(int dir, const char *name, char found[256])
+{
+	static struct dirent *(*next)(DIR *);
+	char wanted[256], have[256];
+	struct rule hit;
+	struct stat st;
+	int before = errno;
+	if (!name || !*name || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, "..") ||
+	    strlen(name) > 255 || !is_hit(C_FOLD, dir, NULL, &hit) ||
+	    syscall(SYS_newfstatat, dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return name;
+	if (!next)
+		next = (struct dirent * (*)(DIR *)) real("readdir");
+	int fd = (int)syscall(SYS_openat, dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	canonical(wanted, name);
+	for (struct dirent *e; d && (e = next(d)); ) {
+		canonical(have, e->d_name);
+		if (strcmp(wanted, have) == 0) {
+			snprintf(found, 256, "%s", e->d_name);
+			name = found;
+			break;
+		}
+	}
+	if (d)
+		closedir(d);
+	errno = before;
+	return name;
+}
+
 /* Defines `name`, which fails as `call` on (dir, path) and else does what it always did. */
 #define CALL(call, result, name, params, args, dir, path)                                         \
 	result name params;                                                                        \
@@ -227,6 +279,37 @@ static long speed(void)
 			f = (result(*) params)real(#name);                                         \
 		if (fails(call, dir, path))                                                        \
 			return -1;                                                                 \
+		return f args;                                                                     \
+	}
+
+/* The same of a call with one name in a folder, `path`. */
+#define NAME_CALL(call, name, params, args)                                                        \
+	int name params;                                                                           \
+	int name params                                                                            \
+	{                                                                                          \
+		static int(*f) params;                                                             \
+		char other[256];                                                                   \
+		if (!f)                                                                            \
+			f = (int(*) params)real(#name);                                            \
+		if (fails(call, dir, path))                                                        \
+			return -1;                                                                 \
+		path = folded(dir, path, other);                                                   \
+		return f args;                                                                     \
+	}
+
+/* The same of a call with two. */
+#define NAMES_CALL(call, name, params, args)                                                       \
+	int name params;                                                                           \
+	int name params                                                                            \
+	{                                                                                          \
+		static int(*f) params;                                                             \
+		char other_from[256], other_to[256];                                               \
+		if (!f)                                                                            \
+			f = (int(*) params)real(#name);                                            \
+		if (fails(call, to_dir, to))                                                       \
+			return -1;                                                                 \
+		from = folded(from_dir, from, other_from);                                         \
+		to = folded(to_dir, to, other_to);                                                 \
 		return f args;                                                                     \
 	}
 
@@ -247,6 +330,8 @@ static long speed(void)
 		}                                                                                  \
 		if (fails(C_OPEN, dir, path))                                                      \
 			return -1;                                                                 \
+		char other[256];                                                                   \
+		path = folded(dir, path, other);                                                   \
 		return f args;                                                                     \
 	}
 
@@ -268,21 +353,34 @@ CALL(C_ALLOCATE, int, fallocate, (int fd, int mode, off_t at, off_t len), (fd, m
 CALL(C_FSYNC, int, fsync, (int fd), (fd), fd, NULL)
 CALL(C_FSYNC, int, fdatasync, (int fd), (fd), fd, NULL)
 CALL(C_SYNCFS, int, syncfs, (int fd), (fd), fd, NULL)
-CALL(C_STAT, int, fstatat, (int dir, const char *path, struct stat *st, int flags),
-     (dir, path, st, flags), dir, path)
-CALL(C_STAT, int, fstatat64, (int dir, const char *path, struct stat64 *st, int flags),
-     (dir, path, st, flags), dir, path)
-CALL(C_RENAME, int, renameat2,
-     (int from_dir, const char *from, int to_dir, const char *to, unsigned flags),
-     (from_dir, from, to_dir, to, flags), to_dir, to)
-CALL(C_LINK, int, linkat, (int from_dir, const char *from, int to_dir, const char *to, int flags),
-     (from_dir, from, to_dir, to, flags), to_dir, to)
-CALL(C_MKDIR, int, mkdirat, (int dir, const char *path, mode_t mode), (dir, path, mode), dir, path)
-CALL(C_UNLINK, int, unlinkat, (int dir, const char *path, int flags), (dir, path, flags), dir, path)
+NAME_CALL(C_STAT, fstatat, (int dir, const char *path, struct stat *st, int flags), (dir, path, st, flags))
+NAME_CALL(C_STAT, fstatat64, (int dir, const char *path, struct stat64 *st, int flags),
+	  (dir, path, st, flags))
+NAME_CALL(C_FOLD, faccessat, (int dir, const char *path, int mode, int flags), (dir, path, mode, flags))
+NAME_CALL(C_MKDIR, mkdirat, (int dir, const char *path, mode_t mode), (dir, path, mode))
+NAME_CALL(C_UNLINK, unlinkat, (int dir, const char *path, int flags), (dir, path, flags))
+NAME_CALL(C_FOLD, utimensat, (int dir, const char *path, const struct timespec t[2], int flags),
+	  (dir, path, t, flags))
+NAMES_CALL(C_RENAME, renameat2,
+	   (int from_dir, const char *from, int to_dir, const char *to, unsigned flags),
+	   (from_dir, from, to_dir, to, flags))
+NAMES_CALL(C_FOLD, renameat, (int from_dir, const char *from, int to_dir, const char *to),
+	   (from_dir, from, to_dir, to))
+NAMES_CALL(C_LINK, linkat, (int from_dir, const char *from, int to_dir, const char *to, int flags),
+	   (from_dir, from, to_dir, to, flags))
 CALL(C_CHMOD, int, fchmod, (int fd, mode_t mode), (fd, mode), fd, NULL)
 CALL(C_INOTIFY, int, inotify_init1, (int flags), (flags), AT_FDCWD, "/")
 CALL(C_ACCEPT, int, accept4, (int fd, struct sockaddr *from, socklen_t *len, int flags),
      (fd, from, len, flags), AT_FDCWD, "/")
+
+ssize_t readlinkat(int dir, const char *restrict path, char *restrict out, size_t len)
+{
+	static ssize_t (*f)(int, const char *, char *, size_t);
+	char other[256];
+	if (!f)
+		f = (ssize_t(*)(int, const char *, char *, size_t))real("readlinkat");
+	return f(dir, folded(dir, path, other), out, len);
+}
 
 /* These tell of an error in another way, do something else, or are no system call of their own. */
 int inotify_add_watch(int fd, const char *path, uint32_t mask)

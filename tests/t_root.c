@@ -447,6 +447,31 @@ START_TEST(walk_stays_on_its_file_system)
 }
 END_TEST
 
+START_TEST(names_are_told_apart)
+{
+	struct root *root = marked_root(dir);
+	struct stat st;
+	char other[PATH_COMPONENT_MAX + 1];
+	put(dir, "Name", "x");
+	bool folds = root_abilities(root).folds;
+	ck_assert_int_eq(name_stat(root, root_fd(root), "Name", &st, other), 0);
+	ck_assert_str_eq(other, "");
+	ck_assert_int_eq(name_stat(root, root_fd(root), "missing", &st, other), -ENOENT);
+	ck_assert_str_eq(other, "");
+	/* e2e_fold.sh runs this on a system that folds */
+	ck_assert_int_eq(name_stat(root, root_fd(root), "nAME", &st, other), folds ? -ENOTUNIQ : -ENOENT);
+	ck_assert_str_eq(other, folds ? "Name" : "");
+	make_dir(dir, "Folder", 0700);
+	struct walk w;
+	walk_init(&w, root);
+	ck_assert_int_ge(walk_dir(&w, b("Folder")), 0);
+	ck_assert_int_eq(walk_dir(&w, b("fOLDER")), -ENOENT);
+	walk_release(&w);
+	ck_assert(folds || !getenv("FAULTS"));
+	root_close(root);
+}
+END_TEST
+
 START_TEST(stamps_tell_content_from_metadata)
 {
 	put(dir, "f", "one");
@@ -503,6 +528,7 @@ int main(void)
 	tcase_add_test(t, walk_notices_folders_that_were_swapped);
 	tcase_add_test(t, walk_reaches_the_deepest_and_the_oddest_names);
 	tcase_add_test(t, walk_stays_on_its_file_system);
+	tcase_add_test(t, names_are_told_apart);
 	tcase_add_test(t, stamps_tell_content_from_metadata);
 	return suite_run(s);
 }
