@@ -89,11 +89,15 @@ static void claim(struct recovering *v, const struct scene *s, bool has_name)
 	struct found found = {.kind = KIND_ABSENT};
 	v->r->done++;
 	v->claimed = true;
-	if (in->type != OP_DELETE && in->type != OP_RMDIR && has_name)
+	if (in->type != OP_DELETE && in->type != OP_RMDIR && has_name) {
 		found = s->at_name;
-	else if (in->type != OP_DELETE && in->type != OP_RMDIR)
+		/* As the op left it: other permissions are somebody's, and the first walk tells of them. */
+		if (found.kind != KIND_SYMLINK)
+			found.mode = in->mode;
+	} else if (in->type != OP_DELETE && in->type != OP_RMDIR) {
 		found = (struct found){.kind = in->placed_kind, .stamp = in->final_stamp,
 			.mtime_ns = in->mtime_ns, .size = in->size, .mode = in->mode};
+	}
 	v->r->applied(v->r->ctx, in, &found);
 }
 

@@ -730,6 +730,28 @@ START_TEST(what_somebody_does_after_a_kill_is_told_from_what_we_did)
 }
 END_TEST
 
+static void closes(void)
+{
+	char *n = scratch_path(dir, "0/n");
+	ck_assert_int_eq(chmod(n, 0700), 0);
+	free(n);
+}
+
+/* Or it would pass for ours, and nobody would ever compare it. */
+START_TEST(what_somebody_permits_after_a_kill_is_not_ours)
+{
+	static const enum kind_of_op kinds[] = {K_CREATE_DIR, K_CREATE, K_REPLACE, K_META, K_META_DIR};
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		open_world();
+		struct claims c = with_somebody(kinds[i], 1000, closes);
+		ck_assert_uint_eq(c.claimed[0], 1);
+		ck_assert_uint_eq(c.found[0].mode, 0640);
+		ck_assert_uint_eq(stat_of(dir, "0/n").st_mode & 0777, 0700);
+		close_world();
+	}
+}
+END_TEST
+
 /* An edit in the moment of the exchange: it came out, and nobody has looked at it yet. */
 START_TEST(an_edit_that_came_out_goes_back)
 {
@@ -1088,6 +1110,7 @@ int main(void)
 	tcase_add_test(t, a_large_batch_at_some_points);
 	tcase_add_test(t, closed_folders_are_closed_again);
 	tcase_add_test(t, what_somebody_does_after_a_kill_is_told_from_what_we_did);
+	tcase_add_test(t, what_somebody_permits_after_a_kill_is_not_ours);
 	tcase_add_test(t, an_edit_that_came_out_goes_back);
 	tcase_add_test(t, after_a_power_failure_doubt_claims_nothing);
 	t = suite_case(s, "journal", open_world, close_world);
