@@ -455,22 +455,22 @@ struct engine_status engine_status(const struct engine *e)
 	s.settled = e->started && !e->halted && !s.scanning && !s.looking && !s.unstored &&
 	            !e->plans.n && !e->removals.n && !e->n_going[GOING_WAVE] && !e->deferred.n && e->n_jobs == (e->rehash_job != 0) && !e->n_moves &&
 	            peers_told(e);
-	s.agree = s.settled && !e->n_wants;
+	s.agree = s.settled && !e->n_wants && !s.problems;
 	bool all_reachable = true;
 	for (size_t i = 1; i < e->n_reps; i++) {
 		const struct replica *r = &e->reps[i];
 		if (!r->member)
 			continue;
 		s.problems += r->n_problems;
-		if (!r->reachable) {
+		if (!r->reachable) { /* what it had when it went is told, and waited for by nobody */
 			all_reachable = false;
 			continue;
 		}
+		if (r->n_problems)
+			s.agree = false;
 		if (differ(e, (rep_t)i) || r->pending || r->known.now < r->seq || !r->report_n)
 			s.agree = false;
 	}
-	if (s.problems)
-		s.agree = false;
 	s.in_sync = s.agree && all_reachable;
 	return s;
 }

@@ -140,6 +140,18 @@ if [ "${1-}" != mounts ]; then
 	absent 'the root is replaced by the directory of another server' \
 		'mkdir -p "$work/A/.tutti"; cp "$work/B/.tutti/root-id" "$work/A/.tutti"' 'rm -r "$work/A"'
 
+	# Who ends while its root is gone is waited for by nobody.
+	mv "$work/A" "$work/away"
+	await 'B to know why' reason_at B A '' '[a-z]'
+	! ask B wait --timeout 0.1 2>/dev/null || fail 'B says that all is in sync'
+	stop A KILL
+	ask B wait --timeout "$DEADLINE" || fail "B waits: $(ask B status)"
+	mv "$work/away" "$work/A"
+	start A
+	settle A B
+	same A B
+	passed 'F15 a server ends while its root is gone'
+
 	marks() { # WHAT COMMAND
 		local what=$1
 		cp "$work/A/.tutti/root-id" "$work/mark"
