@@ -293,10 +293,11 @@ while [ "$SECONDS" -lt "$end" ]; do
 	((RANDOM % 3)) || disturb "${servers[RANDOM % 3]}"
 	if ! ((rounds % 20)); then
 		compare
-		# what is moved here and changed there doubles: now and then somebody clears up
-		[ "$(find "$work/A" -name .tutti -prune -o -print | wc -l)" -lt 3000 ] || {
-			drop "$work/A/${names[RANDOM % 6]}" && count 'cleared up'
-		} 2>/dev/null || :
+		# What is moved to one place here and to another there is in both: now and then somebody clears up.
+		for name in $(shuf -e "${names[@]}" --random-source=<(yes "$RANDOM")); do
+			[ "$(find "$work/A" -name .tutti -prune -o -print | wc -l)" -ge 2000 ] || break
+			drop "$work/A/$name" && count 'cleared up'
+		done 2>/dev/null
 		for name in A B C; do
 			read -r _ _ rss _ <<<"$(grep VmRSS "/proc/${pid[$name]}/status" | sed 's/VmRSS/x x/')"
 			printf '%s %s ' "$name" "${rss:-?} kB"
