@@ -56,12 +56,18 @@ check_all() { # WHAT
 		fail "$1: copies were made"
 }
 
+# What was deleted in the rounds before counts with what is deleted now, and may be held.
+is_killed() {
+	decide A delete
+	is_dead B || { decide B delete && is_dead B; }
+}
+
 killed_at() { # RULE
 	prepare
 	before=$(invented)
 	fault B "$@"
 	work_on
-	await "B to be killed at $*" is_dead B
+	await "B to be killed at $*" is_killed
 	wait "${pid[B]}" 2>/dev/null || :
 	unset "pid[B]"
 	fault B
@@ -96,13 +102,13 @@ ends_at_once() {
 # Killed in recovery as well, and again.
 prepare
 before=$(invented)
-fault B "fsync KILL */B"
+fault B "rename KILL */B/new" # before anything says what came of it
 kill -STOP "${pid[B]}" # so that all comes at once
 work_on
 A_has_looked() { ask A list --json | grep -q '"path":"larger"'; }
 await 'A to have looked' A_has_looked
 kill -CONT "${pid[B]}"
-await 'B to be killed' is_dead B
+await 'B to be killed' is_killed
 wait "${pid[B]}" 2>/dev/null || :
 for rule in "write KILL */B/.tutti/intents*" "fsync KILL */B/.tutti/intents*" \
 	"unlink KILL */B/.tutti/tmp/*"; do
