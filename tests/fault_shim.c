@@ -404,33 +404,23 @@ static void set_size(unsigned long *size, unsigned long *available, long long n)
 	*available = n > 0 ? *size : 0;
 }
 
-int fstatfs(int fd, struct statfs *fs)
-{
-	static int (*f)(int, struct statfs *);
-	struct rule hit;
-	if (!f)
-		f = (int (*)(int, struct statfs *))real("fstatfs");
-	int result = f(fd, fs);
-	if (result == 0 && is_hit(C_STATFS, fd, NULL, &hit))
-		fs->f_type = (__typeof__(fs->f_type))hit.add;
-	if (result == 0 && is_hit(C_DISK, fd, NULL, &hit))
-		set_size(&fs->f_blocks, &fs->f_bavail, hit.add / (long long)fs->f_bsize);
-	return result;
-}
-
-int fstatfs64(int fd, struct statfs64 *fs)
-{
-	static int (*f)(int, struct statfs64 *);
-	struct rule hit;
-	if (!f)
-		f = (int (*)(int, struct statfs64 *))real("fstatfs64");
-	int result = f(fd, fs);
-	if (result == 0 && is_hit(C_STATFS, fd, NULL, &hit))
-		fs->f_type = (__typeof__(fs->f_type))hit.add;
-	if (result == 0 && is_hit(C_DISK, fd, NULL, &hit))
-		set_size(&fs->f_blocks, &fs->f_bavail, hit.add / (long long)fs->f_bsize);
-	return result;
-}
+/* The same function for each of the two structures. */
+#define FSTATFS(name, type)                                                                        \
+	int name(int fd, struct type *fs)                                                          \
+	{                                                                                          \
+		static int (*f)(int, struct type *);                                               \
+		struct rule hit;                                                                   \
+		if (!f)                                                                            \
+			f = (int (*)(int, struct type *))real(#name);                              \
+		int result = f(fd, fs);                                                            \
+		if (result == 0 && is_hit(C_STATFS, fd, NULL, &hit))                               \
+			fs->f_type = (__typeof__(fs->f_type))hit.add;                              \
+		if (result == 0 && is_hit(C_DISK, fd, NULL, &hit))                                 \
+			set_size(&fs->f_blocks, &fs->f_bavail, hit.add / (long long)fs->f_bsize);  \
+		return result;                                                                     \
+	}
+FSTATFS(fstatfs, statfs)
+FSTATFS(fstatfs64, statfs64)
 
 struct dirent *readdir(DIR *d)
 {
